@@ -1,0 +1,530 @@
+"""The vocabulary of the core: what the home is, what is seen, what is asked, what is decided.
+
+Signs: power into the home or into a device is positive; export and generation are negative.
+Units live in names: watts and watt-seconds (joules) are integers, temperatures are degrees Celsius.
+Two clocks: `*_s` without more is the hub's monotonic clock; `*_utc_s` is seconds since 1970 in UTC.
+Intervals are half-open: the start belongs to it, the end does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class AssetClass(StrEnum):
+    """What kind of load an asset is to the household and the grid; configuration, not a driver."""
+
+    EV = "ev"
+    HEAT = "heat"
+    PLUG = "plug"
+
+
+class Quality(StrEnum):
+    """How far a value may be believed."""
+
+    GOOD = "good"
+    UNCERTAIN = "uncertain"
+    BAD = "bad"
+
+
+class Reason(StrEnum):
+    """Why an asset is not where an instruction wants it; the contract's words."""
+
+    NONE = "none"
+    USER_OVERRIDE = "userOverride"
+    COMFORT_LIMIT = "comfortLimit"
+    CHARGE_LIMIT = "chargeLimit"
+    SUPPLY_LIMIT = "supplyLimit"
+    APPLIANCE_LIMIT = "applianceLimit"
+    MINIMUM_RUN = "minimumRun"
+    SUPERSEDED = "superseded"
+    NOT_ELIGIBLE = "notEligible"
+    EXCLUDED = "excluded"
+    OUTSIDE_CAPABILITY = "outsideCapability"
+    UNKNOWN_TARGET = "unknownTarget"
+    NOT_CONNECTED = "notConnected"
+    NO_DEMAND = "noDemand"
+    NOT_FOLLOWING = "notFollowing"
+    DEVICE_OFFLINE = "deviceOffline"
+    DEVICE_REFUSED = "deviceRefused"
+    METER_STALE = "meterStale"
+    CLOCK_UNTRUSTED = "clockUntrusted"
+    GATEWAY_RESTART = "gatewayRestart"
+    STORAGE = "storage"
+    MANUAL = "manual"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Rank(IntEnum):
+    """Which bound wins where two leave no room: the higher."""
+
+    COMFORT = 1  # and charge
+    OVERRIDE = 2
+    CARE = 3
+    SUPPLY = 4
+
+
+class Governor(StrEnum):
+    """Who decides an asset's power at a moment; the contract's `governedBy`."""
+
+    HOUSEHOLD = "household"
+    DISPATCH = "dispatch"
+    DELAY = "delay"
+    LIMIT = "limit"
+    OVERRIDE = "override"
+    FAILSAFE = "failsafe"
+    NONE = "none"
+
+
+# --- what is seen -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value a device gave, with the moment it arrived here.
+
+    `value` is None where the device answered that it has none. A point with a source time that
+    stands still while `at_s` moves is frozen; the driver says so in `quality` and `reasons`.
+    """
+
+    value: float | None
+    at_s: float
+    quality: Quality = Quality.GOOD
+    reasons: tuple[str, ...] = ()
+    source_utc_s: float | None = None
+
+
+Points = Mapping[str, Point]
+"""Latest points by `device.name`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One field of an asset, bound to the source that gave it."""
+
+    value: float
+    age_s: float
+    source: str
+    quality: Quality = Quality.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class AssetState:
+    """What is known of an asset now; None is a value the rules must handle."""
+
+    power_w: Reading | None = None
+    room_c: Reading | None = None
+    running: Reading | None = None  # 1.0 while the compressor (or element) runs
+    online: bool = False  # its control device answers
+
+
+# --- what the home is (configuration) ---------------------------------------------------------------
+
+
+class FallbackBy(StrEnum):
+    """How a device returns to its owner's normal behaviour when the gateway is gone."""
+
+    DEVICE = "device"  # its own timer
+    KEEP_ALIVE = "keep-alive"  # it misses our renewals
+    NONE = "none"  # it does not: only for states that are harmless for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """The powers an asset can be held at or below. All in watts, import positive.
+
+    `levels_w` are single levels (0 is "held off"); `range_w` is (lowest, highest) in steps of
+    `step_w`. Neither: it can only be watched. `raises` says whether it can be asked to draw more
+    than it would by itself. `lease_s` is how long the device keeps our last setting without us.
+    """
+
+    levels_w: tuple[int, ...] = ()
+    range_w: tuple[int, int] | None = None
+    step_w: int = 1
+    raises: bool = False
+    fallback: FallbackBy = FallbackBy.NONE
+    lease_s: float = math.inf
+
+    @property
+    def holds(self) -> bool:
+        """Whether the asset can be held at all."""
+        return bool(self.levels_w) or self.range_w is not None
+
+    @property
+    def lowest_w(self) -> int | None:
+        """The lowest power it can be held at; None if it can only be watched."""
+        candidates = (*self.levels_w, *((self.range_w[0],) if self.range_w else ()))
+        return min(candidates, default=None)
+
+    def at_or_below(self, power_w: int) -> int | None:
+        """The highest level not above `power_w`; None if it cannot be held so low."""
+        fits = [level for level in self.levels_w if level <= power_w]
+        if self.range_w and power_w >= self.range_w[0]:
+            low, high = self.range_w
+            fits.append(low + (min(power_w, high) - low) // self.step_w * self.step_w)
+        return max(fits, default=None)
+
+    def at_or_above(self, power_w: int) -> int | None:
+        """The lowest level not below `power_w`; None if only "free" is as high."""
+        fits = [level for level in self.levels_w if level >= power_w]
+        if self.range_w and power_w <= self.range_w[1]:
+            low, high = self.range_w
+            steps = -(-max(0, power_w - low) // self.step_w)
+            if low + steps * self.step_w <= high:
+                fits.append(low + steps * self.step_w)
+        return min(fits, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One controllable load as rules see it; which devices feed it is configuration.
+
+    `sources` maps a field of `AssetState` or a register (`power_w`, `energy_ws`, `room_c`, `running`)
+    to the points that may feed it, best first. `nominal_w` is the most it draws.
+    """
+
+    id: str
+    asset_class: AssetClass
+    nominal_w: int
+    ability: Ability = Ability()
+    control: str | None = None
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    storage: bool = False
+
+    @property
+    def device_step_w(self) -> int:
+        """One step of the device, for the tolerance of "followed"."""
+        return self.ability.step_w if self.ability.range_w else 0
+
+
+# --- limits in force ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A value in force over [start_utc_s, end_utc_s)."""
+
+    start_utc_s: float
+    end_utc_s: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """Spans in order, without overlap, and the value outside them (None: no limit then)."""
+
+    spans: tuple[Span, ...] = ()
+    otherwise: float | None = None
+
+    def at(self, utc_s: float) -> float | None:
+        """The value in force at `utc_s`."""
+        for span in self.spans:
+            if span.start_utc_s <= utc_s < span.end_utc_s:
+                return span.value
+        return self.otherwise
+
+    def next_edge(self, utc_s: float) -> float:
+        """The next moment after `utc_s` at which the value may change; inf if none is known."""
+        edges = (edge for span in self.spans for edge in (span.start_utc_s, span.end_utc_s))
+        return min((edge for edge in edges if edge > utc_s), default=math.inf)
+
+    def values(self) -> tuple[float, ...]:
+        """Every value it can take, for a clock that cannot be trusted."""
+        found = {span.value for span in self.spans}
+        return tuple(sorted(found if self.otherwise is None else found | {self.otherwise}))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The household's and the installer's limits on one asset.
+
+    Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
+    `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
+    a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it.
+    Care: `min_run_s` a started compressor runs, `min_rest_s` a held one rests.
+    `schedule` is the household's own wish: the most it wants the asset to draw (W).
+    """
+
+    room_min_c: Timetable = Timetable()
+    room_max_c: Timetable = Timetable()
+    hysteresis_c: float = 0.3
+    room_max_age_s: float = 900.0
+    longest_hold_s: float = math.inf
+    rest_s: float = 0.0
+    min_run_s: float = 0.0
+    min_rest_s: float = 0.0
+    schedule: Timetable = Timetable()
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """The one fuse of the home. `restore_s` is how long there must be room before more is allowed;
+    `unmetered_w` is the most all assets together may draw while the boundary meter is silent for
+    longer than `max_age_s`."""
+
+    fuse_w: int
+    restore_s: float = 60.0
+    max_age_s: float = 30.0
+    unmetered_w: int = 0
+
+
+# --- what is asked -------------------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a value of an instruction means. The first three are powers and can be obeyed."""
+
+    CAP = "IMPORT_CAPACITY_LIMIT"  # draw at most
+    SETPOINT = "DISPATCH_SETPOINT"  # draw this
+    FLOOR = "X_IMPORT_FLOOR"  # draw at least
+    EXPORT_CAP = "EXPORT_CAPACITY_LIMIT"
+    SOC = "CHARGE_STATE_SETPOINT"
+    SIMPLE = "SIMPLE"
+
+
+class Op(StrEnum):
+    """What a dispatch message does."""
+
+    SET = "set"
+    CANCEL = "cancel"
+    STOP_ALL = "stopAll"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One interval of an order: `value` in watts for powers, 0..1 for SoC, the level for SIMPLE."""
+
+    start_utc_s: float
+    end_utc_s: float
+    kind: Kind
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A dispatch message, verified and well-formed, before anything is known of this home's assets.
+
+    `digest` is the SHA-256 of its exact bytes (hex). Delays are the bounds of a draw in seconds; None
+    asks for the site's default. `cancel` and `stopAll` have neither targets nor asks.
+    """
+
+    op: Op
+    id: str
+    revision: int
+    digest: str
+    issued_utc_s: float
+    expires_utc_s: float
+    service: str = ""
+    service_class: str = ""
+    service_ref: str | None = None
+    vector: str = "automated"
+    priority: int = 0
+    targets: tuple[str, ...] = ()
+    start_delay_max_s: int | None = None
+    end_delay_max_s: int | None = None
+    asks: tuple[Ask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One interval of an instruction: over [start_utc_s, end_utc_s) the union draws `power_w`."""
+
+    start_utc_s: float
+    end_utc_s: float
+    kind: Kind
+    power_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The union an instruction's values are the total of, resolved to assets at acceptance.
+
+    `site` includes the base load: the value is the net power at the boundary.
+    """
+
+    targets: tuple[str, ...]  # as asked: "site", "class:heat", "asset:hp"
+    assets: tuple[str, ...]
+    site: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One accepted instruction, as the core obeys it.
+
+    `start_delay_s` shifts the start and every step inside; `end_delay_s` holds a return upwards back
+    at the end. Both are drawn once by the shell and journalled. `ended` names assets whose life ended
+    early (revoked or opted out).
+    """
+
+    id: str
+    revision: int
+    service: str
+    service_class: str
+    priority: int
+    issued_utc_s: float
+    scope: Scope
+    steps: tuple[Step, ...]
+    start_delay_s: int = 0
+    end_delay_s: int = 0
+    ended: frozenset[str] = frozenset()
+
+    @property
+    def start_utc_s(self) -> float:
+        """Start of the window as asked, before any delay."""
+        return self.steps[0].start_utc_s
+
+    @property
+    def end_utc_s(self) -> float:
+        """End of the window as asked, before any delay."""
+        return self.steps[-1].end_utc_s
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The household takes an asset back: no instruction and no schedule holds it until then."""
+
+    asset: str
+    until_s: float
+
+
+# --- what is remembered ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AssetMemory:
+    """What must be known of an asset's past. Monotonic seconds; None: has not happened."""
+
+    running: bool = False
+    running_since_s: float | None = None
+    held: bool = False
+    held_since_s: float | None = None  # start of the present hold
+    let_go_s: float | None = None  # end of the last hold
+    held_s: float = 0.0  # held in all since the last full rest, up to the present hold
+    too_cold: bool = False  # inside the hysteresis after the room minimum was reached
+    too_warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything `decide` may know of the past. `at_s` is the moment it was true."""
+
+    at_s: float = 0.0
+    assets: Mapping[str, AssetMemory] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
+    supply_tight_s: float | None = None  # when the fuse last left no room
+    latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by instruction, see `share`
+
+    def of(self, asset: str) -> AssetMemory:
+        """What is remembered of an asset; nothing, if it is new."""
+        return self.assets.get(asset, _NOTHING)
+
+
+_NOTHING = AssetMemory()
+
+
+# --- the moment and the decision ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything `decide` may know, at one moment.
+
+    `utc_s` means nothing to a rule while `clock_trusted` is false: then every limit takes its
+    strictest value and no instruction that has not begun is begun.
+    """
+
+    now_s: float
+    utc_s: float
+    clock_trusted: bool
+    assets: tuple[Asset, ...] = ()
+    states: Mapping[str, AssetState] = field(default_factory=dict)
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    supply: Supply | None = None
+    boundary_w: Reading | None = None
+    instructions: tuple[Instruction, ...] = ()
+    memory: Memory = Memory()
+
+    def state(self, asset: str) -> AssetState:
+        """What is known of an asset now."""
+        return self.states.get(asset, _UNKNOWN)
+
+    def limit(self, asset: str) -> Limits:
+        """The limits in force on an asset."""
+        return self.limits.get(asset, _UNLIMITED)
+
+
+_UNKNOWN = AssetState()
+_UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What one local rule says of one asset now.
+
+    `at_least_w`: the gateway may not hold it lower. `at_most_w`: it may not draw more.
+    `until_s` is when the bound may lift by time alone (inf: only by a new input).
+    """
+
+    asset: str
+    reason: Reason
+    text: str
+    rank: Rank
+    at_least_w: int | None = None
+    at_most_w: int | None = None
+    until_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """What one asset is to do. `at_most_w` None: it is its owner's, nothing is held."""
+
+    asset: str
+    at_most_w: int | None
+    governor: Governor
+    reason: Reason
+    text: str
+
+
+class Extent(StrEnum):
+    """How far an instruction gets what it asked for."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one instruction gets from one asset at this moment.
+
+    `asked_w` is this asset's share of the value as asked; `granted_w` is what it is held to (None:
+    it is not held). `governs` says whether this instruction's wish is the one obeyed.
+    """
+
+    instruction: str
+    asset: str
+    kind: Kind
+    asked_w: int
+    granted_w: int | None
+    extent: Extent
+    reason: Reason
+    text: str
+    governs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision: what each asset does, what each instruction in force gets, and when this may
+    change with no new input (seconds from now)."""
+
+    setpoints: tuple[Setpoint, ...] = ()
+    given: tuple[Given, ...] = ()
+    next_change_s: float = math.inf
+
+    def setpoint(self, asset: str) -> Setpoint | None:
+        """The setpoint of an asset; None if the plan does not know it."""
+        return next((s for s in self.setpoints if s.asset == asset), None)

@@ -1,0 +1,128 @@
+"""The house's arrows: which package may import which. The table is the test."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# room -> what of ours it may import; a room is the longest prefix of a module's path.
+ALLOWED = {
+    "gateway.core": ("gateway.core",),
+    "gateway.wire": ("gateway.wire", "gateway.core.model"),
+    "gateway.daemon": ("gateway.daemon", "gateway.core", "gateway.wire", "drivers.base"),
+    "gateway.console": ("gateway.console", "gateway.core"),
+    "gateway.app": ("gateway", "drivers"),
+    "gateway.cli": ("gateway.cli", "gateway.console", "gateway.daemon.config", "gateway.wire"),
+    "gateway.demo.devices": ("gateway.demo.devices",),
+    "gateway.demo": ("gateway.demo", "gateway.wire"),
+    "gateway.__main__": ("gateway.cli",),
+    "drivers.base": ("gateway.core.model",),
+    "drivers.profile": ("drivers.base",),
+    "drivers.registry": ("drivers.base",),
+    "drivers.modbus": ("drivers.modbus", "drivers.base", "drivers.profile"),
+    "drivers.han": ("drivers.han", "drivers.base", "drivers.profile"),
+    "drivers.mqtt_local": ("drivers.mqtt_local", "drivers.base", "drivers.profile"),
+}
+FORBIDDEN_IN_APP = ("gateway.cli", "gateway.demo")
+# Inside a function body only: commands that start something heavy.
+LAZY = {"gateway.cli": ("gateway.app", "gateway.demo")}
+
+
+def _modules() -> list[Path]:
+    return [p for top in ("gateway", "drivers") for p in sorted((ROOT / top).rglob("*.py"))]
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _room(module: str) -> str | None:
+    rooms = [room for room in ALLOWED if module == room or module.startswith(room + ".")]
+    return max(rooms, key=len, default=None)
+
+
+def _within(module: str, prefixes: tuple[str, ...]) -> bool:
+    return any(module == p or module.startswith(p + ".") for p in prefixes)
+
+
+def _imports(tree: ast.Module) -> list[tuple[str, bool]]:
+    """(module, inside a function) of everything of ours that is imported; relative imports count as ours."""
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in inside) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            found += [
+                (n if (ROOT / (n.replace(".", "/") + ".py")).exists() else base, id(node) in inside)
+                for n in names
+            ]
+    return [(m, lazy) for m, lazy in found if m.startswith((".", "gateway", "drivers"))]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_name)
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    module = _name(path)
+    room = _room(module)
+    if room is None:
+        assert not _imports(ast.parse(path.read_text())), f"{module} has no room in the table"
+        return
+    for imported, lazy in _imports(ast.parse(path.read_text())):
+        if room == "gateway.app":
+            assert not _within(imported, FORBIDDEN_IN_APP), f"{module} imports {imported}"
+        if lazy and _within(imported, LAZY.get(room, ())):
+            continue
+        assert _within(imported, ALLOWED[room]), f"{module} imports {imported}, which {room} may not"
+
+
+STDLIB_ONLY = ("gateway.core",)
+
+
+@pytest.mark.parametrize("path", [p for p in _modules() if _within(_name(p), STDLIB_ONLY)], ids=_name)
+def test_the_core_knows_no_library_no_clock_and_no_socket(path: Path) -> None:
+    pure = {
+        "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "heapq",
+        "itertools", "math", "operator", "typing", "gateway",
+    }  # fmt: skip
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            assert name.split(".")[0] in pure, f"{_name(path)} imports {name}"
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), f"{_name(path)} is async"
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"now", "utcnow", "today"}, f"{_name(path)} reads a clock"
+
+
+@pytest.mark.parametrize("library", ["aiomqtt", "pymodbus", "joserfc", "sqlite3", "typer", "iotcore"])
+def test_a_library_is_imported_in_few_named_places(library: str) -> None:
+    places = {
+        "aiomqtt": {"gateway.daemon.uplink", "drivers.mqtt_local", "gateway.demo.aggregator"},
+        "pymodbus": {"drivers.modbus"},
+        "joserfc": {"gateway.wire"},
+        "sqlite3": {"gateway.daemon.store"},
+        "typer": {"gateway.cli"},
+        "iotcore": {"gateway.demo"},
+    }[library]
+    for path in _modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            if any(n.split(".")[0] == library for n in names):
+                assert _within(_name(path), tuple(places)), f"{_name(path)} imports {library}"
