@@ -373,6 +373,11 @@ class Instruction:
     ended: frozenset[str] = frozenset()
 
     @property
+    def key(self) -> str:
+        """Names this revision of it: a revision may move the end, a clock may not."""
+        return f"{self.id}/{self.revision}"
+
+    @property
     def start_utc_s(self) -> float:
         """Start of the window as asked, before any delay."""
         return self.steps[0].start_utc_s
@@ -400,7 +405,7 @@ class AssetMemory:
 
     running: bool = False
     running_since_s: float | None = None
-    held: bool = False
+    held_w: int | None = None  # the level it is held at; None: it is its owner's
     held_since_s: float | None = None  # start of the present hold
     let_go_s: float | None = None  # end of the last hold
     held_s: float = 0.0  # held in all since the last full rest, up to the present hold
@@ -416,7 +421,7 @@ class Memory:
     assets: Mapping[str, AssetMemory] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
     supply_tight_s: float | None = None  # when the fuse last left no room
-    latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by instruction, see `share`
+    latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by Instruction.key
 
     def of(self, asset: str) -> AssetMemory:
         """What is remembered of an asset; nothing, if it is new."""

@@ -1,0 +1,181 @@
+"""How much an asset, a class or the home can give: `decide` asked with "as low as can be".
+
+No rule of its own: what is offered is what the deciding functions answer to a probe instruction,
+stepped forward by their own `next_change_s` with today's readings standing still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from gateway.core.bounds.supply import assets_power_w
+from gateway.core.decide import decide
+from gateway.core.memory import remember
+from gateway.core.model import (
+    Asset,
+    AssetClass,
+    Instruction,
+    Kind,
+    Plan,
+    Reason,
+    Scope,
+    Snapshot,
+    Step,
+)
+
+HORIZON_S = 24 * 3600.0
+HALF_HOUR_S = 1800.0
+MAX_STEPS = 64  # decisions a probe may take; a probe that needs more offers less
+RESPOND_S = {AssetClass.EV: 30.0, AssetClass.HEAT: 120.0, AssetClass.PLUG: 15.0}  # CrowdFlex D5 table 4
+_PROBE = "~probe"  # no instruction may be called so: ids begin with a letter or a digit
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A power (W, import positive) that can be held from `after_s` on for `for_s`, until `until` ends it."""
+
+    to_w: float
+    for_s: float
+    after_s: float
+    respond_s: float
+    until: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """What one target can give now."""
+
+    target: str
+    now_w: float | None
+    down: Offer
+    up: Offer
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one target is expected to draw in a half-hour, by the household's own settings."""
+
+    target: str
+    start_utc_s: float
+    end_utc_s: float
+    power_w: float
+    min_w: float
+    max_w: float
+
+
+def scopes(snapshot: Snapshot) -> tuple[Scoped, ...]:
+    """Each holdable asset, each class with one, and the site."""
+    assets = [a for a in snapshot.assets if a.ability.holds]
+    targets = [(f"asset:{a.id}", [a]) for a in assets]
+    for asset_class in AssetClass:
+        members = [a for a in assets if a.asset_class is asset_class]
+        if members:
+            targets.append((f"class:{asset_class}", members))
+    offers = tuple(_scoped(snapshot, target, members) for target, members in targets)
+    if not assets or snapshot.boundary_w is None:
+        return offers
+    return (*offers, _site(snapshot, snapshot.boundary_w.value, _scoped(snapshot, "site", assets)))
+
+
+def expected(snapshot: Snapshot) -> tuple[Expected, ...]:
+    """The half-hours of the next 24 h; a plan, not a baseline. Nothing without a trusted clock."""
+    if not snapshot.clock_trusted:
+        return ()
+    first = math.ceil(snapshot.utc_s / HALF_HOUR_S) * HALF_HOUR_S
+    starts = [first + n * HALF_HOUR_S for n in range(int(HORIZON_S / HALF_HOUR_S))]
+    return tuple(
+        _expected(snapshot, asset, start)
+        for asset in snapshot.assets
+        if asset.ability.holds
+        for start in starts
+    )
+
+
+def _expected(snapshot: Snapshot, asset: Asset, start_utc_s: float) -> Expected:
+    power = snapshot.state(asset.id).power_w
+    scheduled = snapshot.limit(asset.id).schedule.at(start_utc_s)
+    most_w = asset.nominal_w if scheduled is None else min(asset.nominal_w, scheduled)
+    likely_w = asset.nominal_w if power is None else power.value
+    lowest_w = asset.ability.lowest_w or 0
+    return Expected(
+        f"asset:{asset.id}",
+        start_utc_s,
+        start_utc_s + HALF_HOUR_S,
+        min(likely_w, most_w),
+        min(lowest_w, most_w),
+        most_w,
+    )
+
+
+def _scoped(snapshot: Snapshot, target: str, members: list[Asset]) -> Scoped:
+    powers = [snapshot.state(a.id).power_w for a in members]
+    now_w = sum(p.value for p in powers if p) if all(powers) else None
+    respond_s = max(RESPOND_S[a.asset_class] for a in members)
+    down = _hold(snapshot, members, respond_s)
+    most_w = now_w if now_w is not None else float(sum(a.nominal_w for a in members))
+    up = Offer(most_w, 0.0, 0.0, respond_s, Reason.OUTSIDE_CAPABILITY)
+    return Scoped(target, now_w, down, up, all(snapshot.state(a.id).online for a in members))
+
+
+def _site(snapshot: Snapshot, boundary_w: float, assets: Scoped) -> Scoped:
+    """The assets' offer moved to the boundary: the base load goes on whatever they do."""
+    base_w = boundary_w - assets_power_w(snapshot)
+    return replace(
+        assets,
+        now_w=boundary_w,
+        down=replace(assets.down, to_w=assets.down.to_w + base_w),
+        up=replace(assets.up, to_w=boundary_w),
+    )
+
+
+def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
+    """How low, from when, and for how long the members can be held together."""
+    moment = _probing(snapshot, members)
+    elapsed_s, after_s, low_w, until = 0.0, 0.0, math.inf, Reason.NONE
+    for _ in range(MAX_STEPS):
+        plan = decide(moment)
+        held_w = _held_w(plan, members)
+        if low_w == math.inf and held_w is not None:
+            low_w, after_s = held_w, elapsed_s
+        elif low_w != math.inf and (held_w is None or held_w > low_w):
+            until = _why(plan, members)
+            break
+        step_s = min(plan.next_change_s, HORIZON_S - elapsed_s)
+        if step_s <= 0:
+            break
+        moment = _later(moment, plan, step_s)
+        elapsed_s += step_s
+    if low_w == math.inf:
+        reason = _why(decide(_probing(snapshot, members)), members)
+        free_w = float(sum(a.nominal_w for a in members))
+        return Offer(free_w, 0.0, 0.0, respond_s, reason)
+    return Offer(low_w, elapsed_s - after_s, after_s, respond_s, until)
+
+
+def _probing(snapshot: Snapshot, members: list[Asset]) -> Snapshot:
+    """The snapshot with the probe in the place of every instruction and schedule."""
+    ids = tuple(a.id for a in members)
+    step = Step(snapshot.utc_s, snapshot.utc_s + HORIZON_S, Kind.CAP, 0)
+    scope = Scope(tuple(f"asset:{id_}" for id_ in ids), ids)
+    probe = Instruction(_PROBE, 0, "", "response", 0, snapshot.utc_s, scope, (step,))
+    begun = {**snapshot.memory.latest_end_s, probe.key: snapshot.now_s + HORIZON_S}
+    return replace(snapshot, instructions=(probe,), memory=replace(snapshot.memory, latest_end_s=begun))
+
+
+def _later(moment: Snapshot, plan: Plan, step_s: float) -> Snapshot:
+    memory = remember(moment, plan)
+    return replace(moment, now_s=moment.now_s + step_s, utc_s=moment.utc_s + step_s, memory=memory)
+
+
+def _held_w(plan: Plan, members: Iterable[Asset]) -> float | None:
+    """What the members are held to together; None if one of them is not held."""
+    levels = [s.at_most_w for a in members if (s := plan.setpoint(a.id))]
+    return float(sum(w for w in levels if w is not None)) if None not in levels else None
+
+
+def _why(plan: Plan, members: Iterable[Asset]) -> Reason:
+    setpoints = [s for a in members if (s := plan.setpoint(a.id))]
+    return next((s.reason for s in setpoints if s.reason is not Reason.NONE), Reason.NONE)

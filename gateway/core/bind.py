@@ -1,0 +1,83 @@
+"""Points to assets: each field of an asset takes the first of its sources that is fresh and plausible.
+
+Drivers know points, rules know assets; this is the only place where the two meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.core.model import Asset, AssetState, Points, Quality, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """When a value of this field is still fresh, and what it can plausibly be."""
+
+    max_age_s: float
+    lowest: float
+    highest: float
+
+
+FIELDS = {
+    "power_w": Field(max_age_s=90.0, lowest=-100_000, highest=100_000),
+    "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # comfort has its own, shorter limit
+    "running": Field(max_age_s=90.0, lowest=0, highest=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The reading a field got, or None, and why."""
+
+    reading: Reading | None
+    why: str
+
+
+def bind(points: Points, sources: Iterable[str], field: Field, now_s: float) -> Bound:
+    """The first fresh, plausible reading among `sources`, with the reason in words."""
+    passed_over: list[str] = []
+    for source in sources:
+        reading, fault = _try(points, source, field, now_s)
+        if reading:
+            passed = f"; {', '.join(passed_over)}" if passed_over else ""
+            return Bound(reading, f"from {source}{passed}")
+        passed_over.append(f"{source} {fault}")
+    return Bound(None, ", ".join(passed_over) or "no source configured")
+
+
+def state_of(points: Points, asset: Asset, now_s: float, *, online: bool) -> AssetState:
+    """What is known of `asset` now."""
+    found = {
+        name: bind(points, asset.sources.get(name, ()), field, now_s).reading
+        for name, field in FIELDS.items()
+    }
+    return AssetState(
+        power_w=found["power_w"], room_c=found["room_c"], running=found["running"], online=online
+    )
+
+
+def why(points: Points, asset: Asset, now_s: float) -> dict[str, str]:
+    """For each configured field of `asset`: which source feeds it, or why none does."""
+    return {
+        name: bind(points, asset.sources[name], field, now_s).why
+        for name, field in FIELDS.items()
+        if name in asset.sources
+    }
+
+
+def _try(points: Points, source: str, field: Field, now_s: float) -> tuple[Reading | None, str]:
+    point = points.get(source)
+    if point is None:
+        return None, "not seen yet"
+    if point.value is None:
+        return None, "has no value"
+    if point.quality is Quality.BAD:
+        return None, f"is bad ({', '.join(point.reasons) or 'no reason given'})"
+    age_s = max(0.0, now_s - point.at_s)
+    if age_s > field.max_age_s:
+        return None, f"is {age_s:.0f} s old"
+    if not field.lowest <= point.value <= field.highest:
+        return None, f"is implausible ({point.value:g})"
+    return Reading(point.value, age_s, source, point.quality), ""

@@ -1,0 +1,117 @@
+"""Comfort: the room's minimum and maximum by time of day, and the longest hold.
+
+A home whose room cannot be seen is not held. Rank: below everything but charge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from gateway.core.model import (
+    Asset,
+    AssetMemory,
+    Bound,
+    Limits,
+    Quality,
+    Rank,
+    Reading,
+    Reason,
+    Snapshot,
+    Timetable,
+)
+
+
+def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
+    """The most urgent of: room unknown, room too cold, held for long enough, room too warm."""
+    if not asset.ability.holds:
+        return None
+    limits, memory = snapshot.limit(asset.id), snapshot.memory.of(asset.id)
+    return (
+        _cold(snapshot, asset, limits, memory)
+        or _held_long_enough(snapshot, asset, limits, memory)
+        or _warm(snapshot, asset, limits, memory)
+    )
+
+
+def room_min_c(snapshot: Snapshot, limits: Limits) -> float | None:
+    """The minimum in force; the highest of the week while the clock cannot be trusted."""
+    return _in_force(snapshot, limits.room_min_c, max)
+
+
+def room_max_c(snapshot: Snapshot, limits: Limits) -> float | None:
+    """The maximum in force; the lowest of the week while the clock cannot be trusted."""
+    return _in_force(snapshot, limits.room_max_c, min)
+
+
+def room_known(snapshot: Snapshot, asset: Asset, limits: Limits) -> Reading | None:
+    """The room's temperature, unless it is bad or older than the household allows."""
+    room = snapshot.state(asset.id).room_c
+    if room is None or room.quality is Quality.BAD or room.age_s > limits.room_max_age_s:
+        return None
+    return room
+
+
+def held_in_all_s(memory: AssetMemory, now_s: float) -> float:
+    """How long it was held since its last full rest, the present hold included."""
+    present_s = now_s - memory.held_since_s if memory.held_since_s is not None else 0.0
+    return memory.held_s + present_s
+
+
+def _in_force(
+    snapshot: Snapshot, table: Timetable, strictest: Callable[[tuple[float, ...]], float]
+) -> float | None:
+    if snapshot.clock_trusted:
+        return table.at(snapshot.utc_s)
+    values = table.values()
+    return strictest(values) if values else None
+
+
+def _cold(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
+    minimum_c = room_min_c(snapshot, limits)
+    if minimum_c is None:
+        return None
+    room = room_known(snapshot, asset, limits)
+    if room is None:
+        return _let_run(asset, f"room temperature unknown, minimum {minimum_c:.1f} °C")
+    if room.value <= minimum_c or (memory.too_cold and room.value < minimum_c + limits.hysteresis_c):
+        return _let_run(asset, f"room {room.value:.1f} °C, minimum {minimum_c:.1f} °C")
+    return None
+
+
+def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
+    if held_in_all_s(memory, snapshot.now_s) < limits.longest_hold_s:
+        return None
+    left_s = limits.rest_s
+    if memory.held_w is None:
+        left_s -= snapshot.now_s - (memory.let_go_s if memory.let_go_s is not None else snapshot.now_s)
+        if left_s <= 0:
+            return None
+    text = f"held for {_minutes(limits.longest_hold_s)}, the longest allowed; rests {_minutes(left_s)} more"
+    return _let_run(asset, text, until_s=snapshot.now_s + left_s)
+
+
+def _warm(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
+    maximum_c = room_max_c(snapshot, limits)
+    room = room_known(snapshot, asset, limits)
+    if maximum_c is None or room is None:
+        return None
+    if room.value >= maximum_c or (memory.too_warm and room.value > maximum_c - limits.hysteresis_c):
+        text = f"room {room.value:.1f} °C, maximum {maximum_c:.1f} °C"
+        return Bound(asset.id, Reason.COMFORT_LIMIT, text, Rank.COMFORT, at_most_w=asset.ability.lowest_w)
+    return None
+
+
+def _let_run(asset: Asset, text: str, until_s: float = math.inf) -> Bound:
+    return Bound(
+        asset.id,
+        Reason.COMFORT_LIMIT,
+        text,
+        Rank.COMFORT,
+        at_least_w=asset.nominal_w,
+        until_s=until_s,
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -1,0 +1,226 @@
+"""decide(snapshot) -> Plan: bounds, share, settle. Pure and total; the one place where power is decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.core.bounds import care, comfort, override, supply
+from gateway.core.model import (
+    Asset,
+    Bound,
+    Extent,
+    Given,
+    Governor,
+    Kind,
+    Plan,
+    Rank,
+    Reason,
+    Setpoint,
+    Snapshot,
+)
+from gateway.core.share import Share, Wish, in_force, next_start_s, shares, wish
+
+RULES = (supply.bound, care.bound, override.bound, comfort.bound)  # highest rank first
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What all local rules together leave an asset: never less than `low_w`, never more than `high_w`."""
+
+    low_w: int = 0
+    high_w: int | None = None
+    low: Bound | None = None
+    high: Bound | None = None
+
+
+def decide(snapshot: Snapshot) -> Plan:
+    """What each asset does now, what each instruction gets, and when this may change by time alone."""
+    bounds = {asset.id: [b for rule in RULES if (b := rule(snapshot, asset))] for asset in snapshot.assets}
+    rooms = {asset.id: room_left(bounds[asset.id]) for asset in snapshot.assets}
+    active = in_force(snapshot)
+    shared = shares(snapshot, active, {id_: room.low_w for id_, room in rooms.items()})
+    settled = [settle(asset, wish(snapshot, asset, shared), rooms[asset.id]) for asset in snapshot.assets]
+    settled = _under_one_fuse(snapshot, settled)
+    by_asset = {setpoint.asset: setpoint for setpoint in settled}
+    given = tuple(_given(snapshot, share, by_asset[share.asset], rooms[share.asset]) for share in shared)
+    edges = [moment.until_s - snapshot.now_s for moment in active]
+    edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
+    return Plan(tuple(settled), given, _next_change_s(snapshot, edges))
+
+
+def room_left(bounds: Iterable[Bound]) -> Room:
+    """Intersect bounds from the highest rank down; where they leave nothing, the higher rank wins."""
+    room = Room()
+    for bound in sorted(bounds, key=lambda b: -b.rank):
+        if bound.at_most_w is not None and (room.high_w is None or bound.at_most_w < room.high_w):
+            high_w = max(bound.at_most_w, room.low_w)
+            room = Room(room.low_w, high_w, room.low, bound)
+        if bound.at_least_w is not None and bound.at_least_w > room.low_w:
+            low_w = bound.at_least_w if room.high_w is None else min(bound.at_least_w, room.high_w)
+            if low_w > room.low_w:
+                room = Room(low_w, room.high_w, bound, room.high)
+    return room
+
+
+def settle(asset: Asset, wanted: Wish, room: Room) -> Setpoint:
+    """The wish inside the room, at a level the device has: a cap rounds down, a floor up."""
+    if not asset.ability.holds:
+        return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "watched, cannot be held")
+    target_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
+    target_w = max(target_w, wanted.at_least_w if asset.ability.raises else 0, room.low_w)
+    if room.high_w is not None:
+        target_w = min(target_w, room.high_w)
+    level_w = _level(asset, target_w, room)
+    return _explain(asset, wanted, room, level_w)
+
+
+def _level(asset: Asset, target_w: int, room: Room) -> int | None:
+    if target_w >= asset.nominal_w:
+        return None
+    level_w = asset.ability.at_or_below(target_w)
+    if level_w is None:
+        level_w = asset.ability.lowest_w
+    if level_w is None or level_w >= room.low_w:
+        return level_w
+    up_w = asset.ability.at_or_above(room.low_w)
+    if up_w is not None and (room.high_w is None or up_w <= room.high_w):
+        return up_w
+    high_wins = room.high is not None and room.low is not None and room.high.rank > room.low.rank
+    return level_w if high_wins else None
+
+
+def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Setpoint:
+    asked_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
+    low, high = room.low, room.high
+    if level_w is None:
+        if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE):
+            return _by_limit(asset, None, low)
+        return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "runs by its own control")
+    if high and room.high_w is not None and room.high_w < asked_w:
+        return _by_limit(asset, level_w, high)
+    if low and level_w > asked_w:
+        return _by_limit(asset, level_w, low)
+    if wanted.by is None:
+        text = "held by the household's schedule"
+        return Setpoint(asset.id, level_w, Governor.HOUSEHOLD, Reason.NONE, text)
+    return _by_instruction(asset, level_w, wanted.by)
+
+
+def _by_limit(asset: Asset, level_w: int | None, bound: Bound) -> Setpoint:
+    governor = Governor.OVERRIDE if bound.rank is Rank.OVERRIDE else Governor.LIMIT
+    return Setpoint(asset.id, level_w, governor, bound.reason, bound.text)
+
+
+def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
+    instruction = share.in_force.instruction
+    if share.in_force.returning:
+        text = f"instruction {instruction.id} has ended, return delayed {instruction.end_delay_s} s"
+        return Setpoint(asset.id, level_w, Governor.DELAY, Reason.NONE, text)
+    text = f"held at {level_w / 1000:.1f} kW by instruction {instruction.id} ({instruction.service})"
+    return Setpoint(asset.id, level_w, Governor.DISPATCH, Reason.NONE, text)
+
+
+def _under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
+    """Where the fuse cannot carry all assets together, the last configured give way first."""
+    if snapshot.supply is None:
+        return settled
+    left_w, text = supply.left_for_assets(snapshot, snapshot.supply)
+    lowest_w = {a.id: a.ability.lowest_w for a in snapshot.assets if a.ability.lowest_w is not None}
+    later_w = sum(lowest_w.values())
+    assets = {a.id: a for a in snapshot.assets}
+    result = []
+    for setpoint in settled:
+        asset = assets[setpoint.asset]
+        if asset.id in lowest_w:
+            later_w -= lowest_w[asset.id]
+            setpoint, draws_w = _lowered(snapshot, asset, setpoint, left_w - later_w, text)
+            left_w -= draws_w
+        result.append(setpoint)
+    return result
+
+
+def _lowered(
+    snapshot: Snapshot, asset: Asset, setpoint: Setpoint, left_w: int, text: str
+) -> tuple[Setpoint, int]:
+    """The setpoint, lowered if it draws more than is left, and what it draws."""
+    draws_w = setpoint.at_most_w
+    if draws_w is None:
+        draws_w = math.ceil(supply.demand_w(snapshot, asset))
+    if draws_w <= left_w:
+        return setpoint, draws_w
+    level_w = asset.ability.at_or_below(max(0, left_w))
+    level_w = asset.ability.lowest_w if level_w is None else level_w
+    if level_w is None or (setpoint.at_most_w is not None and level_w >= setpoint.at_most_w):
+        return setpoint, draws_w
+    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text), level_w
+
+
+def _given(snapshot: Snapshot, share: Share, setpoint: Setpoint, room: Room) -> Given:
+    moment, asset_id = share.in_force, share.asset
+    asset = next(a for a in snapshot.assets if a.id == asset_id)
+    extent, reason, text = _extent(snapshot, asset, share, setpoint, room)
+    return Given(
+        moment.instruction.id,
+        asset_id,
+        moment.step.kind,
+        share.asked_w if share.asked_w is not None else moment.step.power_w,
+        setpoint.at_most_w,
+        extent,
+        reason,
+        text,
+        share.governs,
+    )
+
+
+def _extent(
+    snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, room: Room
+) -> tuple[Extent, Reason, str]:
+    if share.asked_w is None:
+        return Extent.NONE, share.reason, "boundary meter silent: the site's total cannot be kept"
+    if not share.governs:
+        return Extent.NONE, Reason.SUPERSEDED, "another instruction governs"
+    if not snapshot.state(asset.id).online:
+        return Extent.NONE, Reason.DEVICE_OFFLINE, "device does not answer"
+    if share.in_force.step.kind is Kind.FLOOR:
+        return _floor_extent(asset, share.asked_w, setpoint)
+    allowed_w = asset.nominal_w if setpoint.at_most_w is None else setpoint.at_most_w
+    if allowed_w <= share.asked_w:
+        return Extent.FULL, Reason.NONE, setpoint.text
+    extent = Extent.NONE if setpoint.at_most_w is None else Extent.PARTIAL
+    if setpoint.reason is not Reason.NONE:
+        return extent, setpoint.reason, setpoint.text
+    if room.low is not None:
+        return extent, room.low.reason, room.low.text
+    return extent, Reason.OUTSIDE_CAPABILITY, f"cannot be held below {asset.ability.lowest_w} W"
+
+
+def _floor_extent(asset: Asset, asked_w: int, setpoint: Setpoint) -> tuple[Extent, Reason, str]:
+    if not asset.ability.raises:
+        return Extent.NONE, Reason.OUTSIDE_CAPABILITY, "cannot be asked to draw more"
+    if setpoint.at_most_w is None or setpoint.at_most_w >= asked_w:
+        return Extent.FULL, Reason.NONE, setpoint.text
+    return Extent.PARTIAL, setpoint.reason, setpoint.text
+
+
+def _next_change_s(snapshot: Snapshot, edges: list[float]) -> float:
+    edges = [*edges, next_start_s(snapshot)]
+    for asset in snapshot.assets:
+        edges += _own_edges(snapshot, asset)
+    if snapshot.supply and snapshot.boundary_w:
+        edges.append(snapshot.supply.max_age_s - snapshot.boundary_w.age_s)
+    return min((edge for edge in edges if edge > 0), default=math.inf)
+
+
+def _own_edges(snapshot: Snapshot, asset: Asset) -> list[float]:
+    limits, memory, state = snapshot.limit(asset.id), snapshot.memory.of(asset.id), snapshot.state(asset.id)
+    edges = []
+    if snapshot.clock_trusted:
+        tables = (limits.room_min_c, limits.room_max_c, limits.schedule)
+        edges += [table.next_edge(snapshot.utc_s) - snapshot.utc_s for table in tables]
+    if state.room_c:
+        edges.append(limits.room_max_age_s - state.room_c.age_s)
+    if memory.held_w is not None:
+        edges.append(limits.longest_hold_s - comfort.held_in_all_s(memory, snapshot.now_s))
+    return edges

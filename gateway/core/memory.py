@@ -1,0 +1,146 @@
+"""What is remembered from one decision to the next, and what may be believed of it after a restart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gateway.core.bounds import comfort, supply
+from gateway.core.model import Asset, AssetMemory, Limits, Memory, Override, Plan, Snapshot
+from gateway.core.share import in_force
+
+RUNS_ABOVE = 0.1  # of nominal power: draws more than a controller and its pumps
+UNKNOWN_LONG_S = 1e9  # an elapsed time nobody can tell, on the long side
+
+
+def remember(snapshot: Snapshot, plan: Plan) -> Memory:
+    """The memory after `plan` was made of `snapshot`. Forgets what no rule can ask for any more."""
+    memory = snapshot.memory
+    return Memory(
+        at_s=snapshot.now_s,
+        assets={asset.id: _of(snapshot, asset, plan) for asset in snapshot.assets},
+        overrides=tuple(o for o in memory.overrides if o.until_s > snapshot.now_s),
+        supply_tight_s=_supply_tight_s(snapshot),
+        latest_end_s=_latest_ends(snapshot),
+    )
+
+
+def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
+    """The memory of an earlier run, moved to this run's monotonic clock.
+
+    `elapsed_s` is the time since `memory.at_s` by trusted UTC; None: nobody knows, and each rule gets
+    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on.
+    """
+    shift_s = now_s - memory.at_s - (elapsed_s or 0.0)
+
+    def moved(at_s: float | None) -> float | None:
+        return None if at_s is None else at_s + shift_s
+
+    assets = {}
+    for id_, was in memory.assets.items():
+        now = replace(
+            was,
+            running_since_s=moved(was.running_since_s),
+            held_since_s=moved(was.held_since_s),
+            let_go_s=moved(was.let_go_s),
+        )
+        if elapsed_s is None:
+            now = replace(
+                now,
+                running_since_s=now_s if was.running else None,
+                held_since_s=now_s if was.held_w is not None else None,
+                let_go_s=now_s if was.held_w is None else now.let_go_s,
+                held_s=UNKNOWN_LONG_S if was.held_w is not None else was.held_s,
+            )
+        assets[id_] = now
+    return Memory(
+        at_s=now_s,
+        assets=assets,
+        overrides=tuple(Override(o.asset, o.until_s + shift_s) for o in memory.overrides),
+        supply_tight_s=moved(memory.supply_tight_s),
+        latest_end_s={key: end_s + shift_s for key, end_s in memory.latest_end_s.items()},
+    )
+
+
+def override(memory: Memory, asset: str, until_s: float | None) -> Memory:
+    """The memory with the household's override of `asset` until then; None ends it."""
+    others = tuple(o for o in memory.overrides if o.asset != asset)
+    return replace(memory, overrides=others if until_s is None else (*others, Override(asset, until_s)))
+
+
+def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
+    was, now_s = snapshot.memory.of(asset.id), snapshot.now_s
+    limits = snapshot.limit(asset.id)
+    setpoint = plan.setpoint(asset.id)
+    held_w = setpoint.at_most_w if setpoint else None
+    running, running_since_s = _running(snapshot, asset, was)
+    was = _rested(was, limits, now_s)
+    cold, warm = _beyond(snapshot, asset, limits, was)
+    if held_w is not None and was.held_w is None:
+        return AssetMemory(running, running_since_s, held_w, now_s, None, was.held_s, cold, warm)
+    if held_w is None and was.held_w is not None:
+        in_all_s = comfort.held_in_all_s(was, now_s)
+        return AssetMemory(running, running_since_s, None, None, now_s, in_all_s, cold, warm)
+    return replace(
+        was,
+        running=running,
+        running_since_s=running_since_s,
+        held_w=held_w,
+        too_cold=cold,
+        too_warm=warm,
+    )
+
+
+def _running(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> tuple[bool, float | None]:
+    state = snapshot.state(asset.id)
+    if state.running:
+        runs = state.running.value > 0.5
+    elif state.power_w:
+        runs = state.power_w.value > RUNS_ABOVE * asset.nominal_w
+    else:
+        return was.running, was.running_since_s
+    if not runs:
+        return False, None
+    return True, was.running_since_s if was.running else snapshot.now_s
+
+
+def _rested(was: AssetMemory, limits: Limits, now_s: float) -> AssetMemory:
+    if was.held_w is None and was.let_go_s is not None and now_s - was.let_go_s >= limits.rest_s:
+        return replace(was, let_go_s=None, held_s=0.0)
+    return was
+
+
+def _beyond(snapshot: Snapshot, asset: Asset, limits: Limits, was: AssetMemory) -> tuple[bool, bool]:
+    room = comfort.room_known(snapshot, asset, limits)
+    minimum_c = comfort.room_min_c(snapshot, limits)
+    maximum_c = comfort.room_max_c(snapshot, limits)
+    cold = minimum_c is not None and (room is None or room.value < minimum_c + limits.hysteresis_c)
+    warm = room is not None and maximum_c is not None and room.value > maximum_c - limits.hysteresis_c
+    began_cold = room is not None and minimum_c is not None and room.value <= minimum_c
+    began_warm = room is not None and maximum_c is not None and room.value >= maximum_c
+    return cold and (was.too_cold or began_cold), warm and (was.too_warm or began_warm)
+
+
+def _supply_tight_s(snapshot: Snapshot) -> float | None:
+    if snapshot.supply is None:
+        return None
+    left_w, _ = supply.left_for_assets(snapshot, snapshot.supply)
+    holdable = [a for a in snapshot.assets if a.ability.holds]
+    if any(left_w < supply.demand_w(snapshot, asset) for asset in holdable):
+        return snapshot.now_s
+    return snapshot.memory.supply_tight_s
+
+
+def _latest_ends(snapshot: Snapshot) -> dict[str, float]:
+    """When each instruction that has begun ends at the latest, by the monotonic clock.
+
+    Set once, when it begins: a clock stepped back later cannot lengthen it.
+    """
+    was = snapshot.memory.latest_end_s
+    known = {i.key for i in snapshot.instructions}
+    ends = {key: end_s for key, end_s in was.items() if key in known}
+    for moment in in_force(snapshot):
+        instruction = moment.instruction
+        end_s = snapshot.now_s + instruction.end_utc_s - snapshot.utc_s
+        ends[instruction.key] = min(ends.get(instruction.key, math.inf), end_s)
+    return ends

@@ -1,0 +1,198 @@
+"""What the household's schedule and the instructions want of each asset, before any limit.
+
+Per asset: the bound is the tightest of all caps in force, the wish is that of the governing setpoint
+or floor, else the household's schedule. A value is the total of its union, shared out over its assets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.core.bounds.supply import assets_power_w
+from gateway.core.model import Asset, Instruction, Kind, Quality, Reason, Snapshot, Step
+
+BOUNDARY_MAX_AGE_S = 30.0  # a site's value needs the boundary meter; P1 sends each 1-10 s, a CAD each 10 s
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """An instruction at this moment: the step that holds, and whether it only delays a return."""
+
+    instruction: Instruction
+    step: Step
+    returning: bool
+    until_s: float  # monotonic: when the step may change
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One asset's part of one instruction. `asked_w` None: it cannot be said (`reason` tells why)."""
+
+    in_force: InForce
+    asset: str
+    asked_w: int | None
+    reason: Reason = Reason.NONE
+    governs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of one asset: at most the tightest cap, and at least a floor (W)."""
+
+    at_most_w: int | None = None
+    at_least_w: int = 0
+    by: Share | None = None  # whose `at_most_w` it is; None with a value: the household's schedule
+
+
+def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
+    """The instructions that hold at this moment.
+
+    Without a trusted clock nothing begins; what has begun goes on to its end by the monotonic clock,
+    which also cuts what a clock stepped back would lengthen.
+    """
+    found = []
+    for instruction in snapshot.instructions:
+        latest_end_s = snapshot.memory.latest_end_s.get(instruction.key)
+        if latest_end_s is None and not snapshot.clock_trusted:
+            continue
+        moment = _moment(snapshot, instruction, math.inf if latest_end_s is None else latest_end_s)
+        if moment:
+            found.append(moment)
+    return tuple(found)
+
+
+def shares(
+    snapshot: Snapshot, active: tuple[InForce, ...], at_least_w: Mapping[str, int]
+) -> tuple[Share, ...]:
+    """Each active instruction shared out over its assets, with the one that governs marked.
+
+    `at_least_w` is what local limits insist on: it comes off the top of a union's value.
+    """
+    found = [share for moment in active for share in _share_out(snapshot, moment, at_least_w)]
+    governing = _governing(found)
+    return tuple(
+        share
+        if share.in_force.step.kind is Kind.CAP or governing[share.asset] is share
+        else Share(share.in_force, share.asset, share.asked_w, Reason.SUPERSEDED, governs=False)
+        for share in found
+    )
+
+
+def wish(snapshot: Snapshot, asset: Asset, all_shares: Iterable[Share]) -> Wish:
+    """What is wanted of `asset`, all instructions and the household's schedule taken together."""
+    mine = [s for s in all_shares if s.asset == asset.id and s.governs and s.asked_w is not None]
+    scheduled = snapshot.limit(asset.id).schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
+    at_most_w = int(scheduled) if scheduled is not None else None
+    if any(s.in_force.step.kind is not Kind.CAP and not s.in_force.returning for s in mine):
+        at_most_w = None  # a setpoint or floor stands in the schedule's place
+    result = Wish(at_most_w)
+    for share in mine:
+        asked_w = share.asked_w or 0
+        kind = share.in_force.step.kind
+        if kind is not Kind.FLOOR and (result.at_most_w is None or asked_w <= result.at_most_w):
+            result = Wish(asked_w, result.at_least_w, share)
+        if kind is not Kind.CAP and not share.in_force.returning:
+            result = Wish(result.at_most_w, asked_w, result.by)
+    return result
+
+
+def next_start_s(snapshot: Snapshot) -> float:
+    """Seconds to the next start of an instruction that has not begun; inf if there is none."""
+    if not snapshot.clock_trusted:
+        return math.inf
+    starts = (i.start_utc_s + i.start_delay_s - snapshot.utc_s for i in snapshot.instructions)
+    return min((s for s in starts if s > 0), default=math.inf)
+
+
+def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -> InForce | None:
+    left_s = min(instruction.end_utc_s - snapshot.utc_s, latest_end_s - snapshot.now_s)
+    returning_s = left_s + instruction.end_delay_s
+    if snapshot.utc_s < instruction.start_utc_s + instruction.start_delay_s or returning_s <= 0:
+        return None
+    if left_s <= 0:
+        last = instruction.steps[-1]
+        if last.kind is Kind.FLOOR:
+            return None
+        return InForce(instruction, last, returning=True, until_s=snapshot.now_s + returning_s)
+    begun = [
+        step
+        for index, step in enumerate(instruction.steps)
+        if step.start_utc_s + instruction.start_delay_s <= snapshot.utc_s or index == 0
+    ]
+    following = instruction.steps[len(begun) :][:1]
+    edge_s = min(
+        (s.start_utc_s + instruction.start_delay_s - snapshot.utc_s for s in following), default=left_s
+    )
+    return InForce(instruction, begun[-1], returning=False, until_s=snapshot.now_s + min(left_s, edge_s))
+
+
+def _share_out(snapshot: Snapshot, moment: InForce, at_least_w: Mapping[str, int]) -> list[Share]:
+    scope = moment.instruction.scope
+    members = [
+        asset
+        for asset in snapshot.assets
+        if asset.id in scope.assets and asset.id not in moment.instruction.ended
+    ]
+    total_w: float = moment.step.power_w
+    if scope.site:
+        base_w = _base_load_w(snapshot)
+        if base_w is None:
+            return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
+        total_w -= base_w
+    asked_w = allocate(max(0, int(total_w)), members, at_least_w)
+    return [Share(moment, asset.id, asked_w[asset.id]) for asset in members]
+
+
+def allocate(total_w: int, members: list[Asset], at_least_w: Mapping[str, int]) -> dict[str, int]:
+    """`total_w` over `members`: first what limits insist on, the rest in the order configured.
+
+    A device that cannot be held at what is left takes its next lower level; the others get the rest.
+    The sum never exceeds `total_w` unless what limits insist on does.
+    """
+    insisted = {a.id: min(at_least_w.get(a.id, 0), a.nominal_w) for a in members}
+    left_w = max(0, total_w - sum(insisted.values()))
+    given = {}
+    for asset in members:
+        offered_w = insisted[asset.id] + left_w
+        level_w = _level(asset, offered_w) if len(members) > 1 else offered_w
+        given[asset.id] = max(insisted[asset.id], level_w)
+        left_w = max(0, offered_w - given[asset.id])
+    return given
+
+
+def _level(asset: Asset, offered_w: int) -> int:
+    if offered_w >= asset.nominal_w:
+        return asset.nominal_w
+    level_w = asset.ability.at_or_below(offered_w)
+    return level_w if level_w is not None else asset.ability.lowest_w or 0
+
+
+def _base_load_w(snapshot: Snapshot) -> float | None:
+    boundary = snapshot.boundary_w
+    if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > BOUNDARY_MAX_AGE_S:
+        return None
+    return boundary.value - assets_power_w(snapshot)
+
+
+def _governing(found: list[Share]) -> dict[str, Share]:
+    """Per asset, the setpoint or floor that governs: lowest priority, latest issued, greater id."""
+    best: dict[str, Share] = {}
+    for share in found:
+        if share.in_force.step.kind is Kind.CAP:
+            continue
+        held = best.get(share.asset)
+        if held is None or _precedence(share) > _precedence(held):
+            best[share.asset] = share
+    return best
+
+
+def _precedence(share: Share) -> tuple[bool, int, float, str]:
+    instruction = share.in_force.instruction
+    return (
+        not share.in_force.returning,
+        -instruction.priority,
+        instruction.issued_utc_s,
+        instruction.id,
+    )
