@@ -1,0 +1,48 @@
+"""What every test run has: hypothesis profiles, and on CI no skip that was not agreed to."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "homeflex",
+    deadline=None,  # shared machines: time is measured in `make bench`, not here
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("homeflex")
+
+AGREED = Path(__file__).parent / "skips.txt"
+_unagreed: list[str] = []
+
+
+def _agreed() -> list[tuple[str, str]]:
+    lines = [line for line in AGREED.read_text().splitlines() if line and not line.startswith("#")]
+    return [(glob.strip(), reason.strip()) for glob, _, reason in (ln.partition(" | ") for ln in lines)]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
+        return
+    said = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not any(fnmatch.fnmatch(report.nodeid, glob) and reason in said for glob, reason in _agreed()):
+        _unagreed.append(f"{report.nodeid}: {said}")
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    pytest_runtest_logreport(report)  # type: ignore[arg-type]  # same fields; a module skipped whole
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _unagreed:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _unagreed:
+        terminalreporter.write_line(f"skipped on CI, not listed in tests/skips.txt: {line}", red=True)
