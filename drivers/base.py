@@ -19,7 +19,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from gateway.core.model import Ability, Quality
+# Drivers take the core's words from here: this file is their only way into the core.
+from gateway.core.model import Ability as Ability
+from gateway.core.model import FallbackBy as FallbackBy
+from gateway.core.model import Quality as Quality
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -189,11 +192,13 @@ class DriverKind:
 
     `settings` is the pydantic model that parses the device's section of the configuration (unknown
     keys are its error). `ability` says what the device can be held at, without talking to it.
+    `profile` names the data file it is driven by and the SHA-256 of its text, if there is one.
     """
 
     settings: type[Any]
     open: Callable[[Any, Links], Driver]
     ability: Callable[[Any], Ability] = lambda _settings: Ability()
+    profile: Callable[[Any], tuple[str, str] | None] = lambda _settings: None
 
 
 async def poll(port: DevicePort, every_s: float, read: Callable[[], Awaitable[None]]) -> None:

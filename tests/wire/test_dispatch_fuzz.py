@@ -1,0 +1,106 @@
+"""Bytes nobody would send, and messages one slip away from right."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.wire.bodies import EXAMPLE, STOP, set_bodies, written
+from tests.wire.fuzz_dispatch import fuzz_dispatch
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ["PT1H", "site", "asset:x", "2026-11-23T17:00:00Z", "0001-01-01T00:00:00Z", "KW", "\ud800"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    keys: Any = (
+        value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    return [place for key in keys for place in [(*way, key), *_places(value[key], (*way, key))]]
+
+
+@st.composite
+def slips(draw: st.DrawFn) -> bytes:
+    """A valid message with up to three values replaced, removed or doubled."""
+    body: Any = copy.deepcopy(draw(st.sampled_from([EXAMPLE, STOP]) | set_bodies().map(lambda pair: pair[0])))
+    for _ in range(draw(st.integers(1, 3))):
+        *way, last = draw(st.sampled_from(_places(body) or [("x",)]))
+        place = body
+        for step in way:
+            place = place[step]
+        match draw(st.integers(0, 3)):
+            case 0 if isinstance(place, dict):
+                place.pop(last, None)
+            case 1 if isinstance(place, list):
+                place.append(place[last])
+            case 2 if isinstance(place, dict):
+                place[draw(st.text(max_size=6))] = draw(JSON)
+            case _:
+                place[last] = draw(JSON)
+    return json.dumps(body).encode()
+
+
+@st.composite
+def scratched(draw: st.DrawFn) -> bytes:
+    """A valid message with a few bytes overwritten, cut out or put in."""
+    data = bytearray(written(draw(st.sampled_from([EXAMPLE, STOP]))))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        data[at : at + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))
+    return bytes(data)
+
+
+FEW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@FEW
+@given(st.binary(max_size=300) | slips() | scratched())
+def test_no_bytes_raise_anything_but_the_documented_error(data: bytes) -> None:
+    fuzz_dispatch(data)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@MANY
+@given(st.binary(max_size=2000) | slips() | scratched())
+def test_no_bytes_raise_anything_but_the_documented_error_for_long(data: bytes) -> None:
+    fuzz_dispatch(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b'{"schema":"homeflex.dispatch.v1","id":' + b"9" * 60_000 + b"}",
+        b'{"schema":"homeflex.dispatch.v1","revision":1e999}',
+        written(EXAMPLE).decode().encode("utf-16"),
+        b"\xef\xbb\xbf" + written(EXAMPLE),
+        b"." * 60_000,
+        b"e30.e30.e30",
+        b'"alg"',
+        b"ImFsZyI.e30.e30",
+        b'{"op":["set"]}',
+        b'{"schema":"homeflex.dispatch.v1","op":["set"],"targets":{},"intervals":7}',
+    ],
+    ids=range(13),
+)
+def test_bombs_and_oddities_are_refused_quietly(data: bytes) -> None:
+    fuzz_dispatch(data)
