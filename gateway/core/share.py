@@ -141,8 +141,15 @@ def _share_out(snapshot: Snapshot, moment: InForce, at_least_w: Mapping[str, int
         if base_w is None:
             return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
         total_w -= base_w
-    asked_w = allocate(max(0, int(total_w)), members, at_least_w)
-    return [Share(moment, asset.id, asked_w[asset.id]) for asset in members]
+    total_w = max(0, int(total_w))
+    given_w = allocate(total_w, members, at_least_w)
+    return [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
+
+
+def _asked_w(asset: str, given_w: Mapping[str, int], total_w: int) -> int:
+    """An asset's part of the total; where limits insist on more than it, what the others leave of it."""
+    others_w = sum(watts for id_, watts in given_w.items() if id_ != asset)
+    return max(0, min(given_w[asset], total_w - others_w))
 
 
 def allocate(total_w: int, members: list[Asset], at_least_w: Mapping[str, int]) -> dict[str, int]:

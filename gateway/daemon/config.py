@@ -48,13 +48,17 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One configured device. `digest` changes exactly when its part of the configuration does."""
+    """One configured device. `digest` changes exactly when its section, profile or secret does.
+
+    `profile` is the id and the SHA-256 of the data file it is driven by, if there is one.
+    """
 
     name: str
     driver: str
     settings: Any
     ability: Ability
     digest: str
+    profile: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +164,9 @@ def _device(name: str, section: dict[str, Any], kind: Callable[[str], DriverKind
         raise ValueError('`driver` is missing; driver = "modbus" would be right')
     found = kind(driver)
     parsed = found.settings.model_validate(settings)
-    digest = _digest([driver, section, _secret_digests(section, folder)])
-    return Device(name, driver, _rooted(parsed, folder), found.ability(parsed), digest)
+    profile = found.profile(parsed)
+    digest = _digest([driver, section, profile, _secret_digests(section, folder)])
+    return Device(name, driver, _rooted(parsed, folder), found.ability(parsed), digest, profile)
 
 
 def _secret_digests(section: Mapping[str, Any], folder: Path) -> list[str]:

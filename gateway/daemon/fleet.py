@@ -28,6 +28,7 @@ from drivers.base import (
     WrongDevice,
 )
 from gateway.core.model import Point
+from gateway.daemon.clock import Clock
 from gateway.daemon.config import Device
 
 log = structlog.get_logger()
@@ -57,16 +58,6 @@ class House(Protocol):
         """A device came or went."""
 
 
-class Time(Protocol):
-    """The daemon's clocks."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow."""
-
-    def trusted_utc_s(self) -> float | None:
-        """UTC, or None while it is not trusted."""
-
-
 @dataclass(frozen=True, slots=True)
 class Health:
     """Whether a device answers, since when (monotonic), and if not, why."""
@@ -84,12 +75,12 @@ class Fleet:
         open_driver: Callable[[Device, Links], Driver],
         facts: Callable[[str], Facts],
         house: House,
-        time: Time,
+        clock: Clock,
     ) -> None:
         self._open = open_driver
         self._facts = facts
         self._house = house
-        self._time = time
+        self._clock = clock
         self._links = Links()
         self._running: dict[str, tuple[Device, Port, asyncio.Task[None]]] = {}
 
@@ -112,7 +103,7 @@ class Fleet:
         await asyncio.gather(*tasks, return_exceptions=True)
         for name, device in wanted.items():
             if name not in self._running:
-                port = Port(name, self._facts(name), self._house, self._time)
+                port = Port(name, self._facts(name), self._house, self._clock)
                 task = asyncio.create_task(self._supervise(device, port), name=f"device {name}")
                 self._running[name] = (device, port, task)
 
@@ -127,9 +118,9 @@ class Fleet:
     async def _supervise(self, device: Device, port: Port) -> None:
         retry_s = FIRST_RETRY_S
         while True:
-            began_s = self._time.monotonic()
+            began_s = self._clock.monotonic_s()
             why, wait_s = await self._converse(device, port)
-            if self._time.monotonic() - began_s > STEADY_S:
+            if self._clock.monotonic_s() - began_s > STEADY_S:
                 retry_s = FIRST_RETRY_S
             port.gone(why)
             if math.isinf(wait_s):
@@ -158,18 +149,18 @@ class Fleet:
 class Port:
     """What a driver sees of the daemon, and the daemon of a driver."""
 
-    def __init__(self, name: str, facts: Facts, house: House, time: Time) -> None:
+    def __init__(self, name: str, facts: Facts, house: House, clock: Clock) -> None:
         self.facts = facts
         self._name = name
         self._house = house
-        self._time = time
+        self._clock = clock
         self._want: Want | None = None
         self._asked = asyncio.Event()
         self._online: bool | None = None  # None: not heard of yet
 
     def publish(self, points: Mapping[str, Sample]) -> None:
         """Stamp values on arrival and hand them on."""
-        now_s = self._time.monotonic()
+        now_s = self._clock.monotonic_s()
         self._come()
         stamped = {
             f"{self._name}.{name}": Point(s.value, now_s, s.quality, s.reasons, s.source_utc_s)
@@ -210,11 +201,11 @@ class Port:
 
     def monotonic(self) -> float:
         """The hub's monotonic clock (s)."""
-        return self._time.monotonic()
+        return self._clock.monotonic_s()
 
     def utc(self) -> float | None:
         """UTC seconds, or None while the clock is not trusted."""
-        return self._time.trusted_utc_s()
+        return self._clock.utc_s() if self._clock.trusted else None
 
     def gone(self, why: str) -> None:
         """The conversation ended. Said once, until the device is back."""
@@ -223,10 +214,10 @@ class Port:
         self._online = False
         if self._want is not None:
             self._asked.set()  # the next conversation asserts the want again
-        self._house.health(self._name, Health(False, self._time.monotonic(), why))
+        self._house.health(self._name, Health(False, self._clock.monotonic_s(), why))
 
     def _come(self) -> None:
         if not self._online:
             self._online = True
             log.info("device answers", device=self._name)
-            self._house.health(self._name, Health(True, self._time.monotonic()))
+            self._house.health(self._name, Health(True, self._clock.monotonic_s()))

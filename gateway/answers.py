@@ -1,0 +1,239 @@
+"""What the daemon answers a person on site: the state of its parts in the console's shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from gateway.console.answers import (
+    Answer,
+    AssetLine,
+    DeviceLine,
+    InstructionAsset,
+    InstructionLine,
+    Link,
+    Question,
+    Status,
+    Why,
+)
+from gateway.core.bind import why as why_bound
+from gateway.core.decide import RULES
+from gateway.core.life import Entry
+from gateway.core.model import Ability, Asset, FallbackBy, Reason, Setpoint, Snapshot
+from gateway.daemon.clock import Clock
+from gateway.daemon.desk import Desk
+from gateway.daemon.documents import own_version
+from gateway.daemon.home import Home
+from gateway.daemon.minutes import Minutes
+from gateway.daemon.post import Post
+
+LONGEST_OVERRIDE_S = 7 * 86_400.0
+
+
+class Answers:
+    """Answers questions from the local socket."""
+
+    def __init__(
+        self,
+        home: Home,
+        clock: Clock,
+        desk: Desk,
+        post: Post,
+        minutes: Minutes,
+        override: Callable[[str | None, float], list[str]],
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._desk = desk
+        self._post = post
+        self._minutes = minutes
+        self._override = override
+
+    async def answer(self, question: Question) -> Answer:
+        """The answer to one question; `error` for one that makes no sense here."""
+        verb = question.get("ask")
+        if verb == "status":
+            return self._status()
+        if verb == "why":
+            return self._why_all(question.get("asset"))
+        if verb == "override":
+            return self._take_back(question)
+        if verb == "release":
+            return self._release(question)
+        return {"error": f"cannot answer {verb!r}; ask status, why, override or release"}
+
+    # --- status -----------------------------------------------------------------------------------------
+
+    def _status(self) -> Status:
+        config, now_s = self._home.config, self._clock.monotonic_s()
+        snapshot = self._snapshot()
+        boundary = snapshot.boundary_w
+        return {
+            "site": config.site.id,
+            "version": own_version(),
+            "clock": {
+                "utc": _moment(self._clock.utc_s()) if self._clock.trusted else None,
+                "trusted": self._clock.trusted,
+            },
+            "uplink": self._link(),
+            "signatures_required": config.security.require_signatures,
+            "offset_s": self._minutes.offset_s,
+            "boundary_w": boundary.value if boundary else None,
+            "devices": [self._device(name, now_s) for name in config.devices],
+            "assets": [self._asset(asset, snapshot) for asset in config.assets],
+            "instructions": [
+                _instruction(entry) for entry in self._desk.book.current.values() if entry.is_open
+            ],
+        }
+
+    def _link(self) -> Link:
+        configured = self._home.config.uplink is not None
+        return {
+            "configured": configured,
+            "up": self._post.up,
+            "why": "" if self._post.up or not configured else self._post.why,
+            "unsent": self._post.unsent,
+        }
+
+    def _device(self, name: str, now_s: float) -> DeviceLine:
+        device, health = self._home.config.devices[name], self._home.healths.get(name)
+        return {
+            "name": name,
+            "driver": device.driver,
+            "online": health is not None and health.online,
+            "since_s": now_s - health.since_s if health else 0.0,
+            "why": health.why if health else "not heard of yet",
+            "failsafe": failsafe(device.ability),
+        }
+
+    def _asset(self, asset: Asset, snapshot: Snapshot) -> AssetLine:
+        state, setpoint = snapshot.state(asset.id), self._setpoint(asset)
+        return {
+            "id": asset.id,
+            "asset_class": asset.asset_class.value,
+            "power_w": state.power_w.value if state.power_w else None,
+            "room_c": state.room_c.value if state.room_c else None,
+            "at_most_w": setpoint.at_most_w,
+            "governor": setpoint.governor.value,
+            "reason": setpoint.reason.value,
+            "text": setpoint.text,
+        }
+
+    # --- why --------------------------------------------------------------------------------------------
+
+    def _why_all(self, asset: str | None) -> Answer:
+        assets = [a for a in self._home.config.assets if asset in (None, a.id)]
+        if not assets:
+            return {"error": self._no_such(asset)}
+        snapshot = self._snapshot()
+        return {"assets": [self._why(a, snapshot) for a in assets]}
+
+    def _why(self, asset: Asset, snapshot: Snapshot) -> Why:
+        setpoint, plan = self._setpoint(asset), self._home.plan
+        bounds = [bound for rule in RULES if (bound := rule(snapshot, asset))]
+        return {
+            "asset": asset.id,
+            "at_most_w": setpoint.at_most_w,
+            "governor": setpoint.governor.value,
+            "reason": setpoint.reason.value,
+            "text": setpoint.text,
+            "limits": [
+                {
+                    "rank": bound.rank.name.lower(),
+                    "reason": bound.reason.value,
+                    "at_least_w": bound.at_least_w,
+                    "at_most_w": bound.at_most_w,
+                    "text": bound.text,
+                }
+                for bound in bounds
+            ],
+            "instructions": [
+                line
+                for entry in self._desk.book.current.values()
+                if entry.is_open
+                for line in _lives(entry, asset.id)
+            ],
+            "sources": why_bound(self._home.latest, asset, snapshot.now_s),
+            "failsafe": failsafe(asset.ability),
+            "next_change_s": None if math.isinf(plan.next_change_s) else plan.next_change_s,
+        }
+
+    # --- what is done -----------------------------------------------------------------------------------
+
+    def _take_back(self, question: Question) -> Answer:
+        asset, for_s = question.get("asset"), question.get("for_s", 0.0)
+        if asset is None:
+            return {"error": "which asset? homeflex override heat --for 2h would be right"}
+        return self._overridden(asset, for_s, "taken back" if for_s else "override ended")
+
+    def _release(self, question: Question) -> Answer:
+        return self._overridden(question.get("asset"), question.get("for_s", 3600.0), "given back")
+
+    def _overridden(self, asset: str | None, for_s: float, what: str) -> Answer:
+        if not 0 <= for_s <= LONGEST_OVERRIDE_S:
+            return {"error": f"{for_s:g} s is not between 0 and 7 days"}
+        meant = self._override(asset, for_s)
+        if not meant:
+            return {"error": self._no_such(asset)}
+        lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
+        return {"done": f"{', '.join(meant)}: {what}{lasts}"}
+
+    # --- parts ------------------------------------------------------------------------------------------
+
+    def _snapshot(self) -> Snapshot:
+        return self._home.snapshot(
+            self._clock.utc_s(),
+            trusted=self._clock.trusted,
+            instructions=self._desk.open_instructions(),
+        )
+
+    def _setpoint(self, asset: Asset) -> Setpoint:
+        found = self._home.plan.setpoint(asset.id)
+        assert found, "every asset has a setpoint from the first turn on"
+        return found
+
+    def _no_such(self, asset: str | None) -> str:
+        names = ", ".join(a.id for a in self._home.config.assets) or "none"
+        return f"no asset {asset!r}; there are {names}"
+
+
+def failsafe(ability: Ability) -> str:
+    """What happens to a device when the gateway is gone, in words."""
+    if not ability.holds:
+        return "only watched"
+    if ability.fallback is FallbackBy.NONE:
+        return f"KEEPS our last setting for ever (never below {ability.lowest_w} W)"
+    by = "by its own timer" if ability.fallback is FallbackBy.DEVICE else "when our renewals stop"
+    return f"runs by its own control again within {ability.lease_s:.0f} s, {by}"
+
+
+def _instruction(entry: Entry) -> InstructionLine:
+    return {
+        "id": entry.id,
+        "service": entry.instruction.service if entry.instruction else "",
+        "start": _moment(entry.window_utc_s[0]),
+        "end": _moment(entry.window_utc_s[1]),
+        "targets": [target.name for target in entry.targets],
+        "assets": [line for life in entry.lives for line in _lives(entry, life.asset)],
+    }
+
+
+def _lives(entry: Entry, asset: str) -> list[InstructionAsset]:
+    life = entry.life(asset)
+    if life is None:
+        return []
+    return [
+        {
+            "instruction": entry.id,
+            "asset": life.asset,
+            "status": life.status.value,
+            "extent": life.extent.value if life.extent else "",
+            "reason": life.reason.value if life.reason is not Reason.NONE else "",
+            "text": life.text,
+        }
+    ]
+
+
+def _moment(utc_s: float) -> str:
+    return datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

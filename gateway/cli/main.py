@@ -1,0 +1,192 @@
+"""The commands. Each is a question a fitter would ask; `--json` gives the same answer to a program.
+
+Exit codes: 0 done; 1 not done (the message says why); 2 wrong usage; 3 the daemon does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.console.answers import Question
+
+CONFIG = Path("/etc/homeflex/homeflex.toml")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="homeflex: a household's electric load as flexibility, within the household's limits.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="The site's configuration.")
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="HOMEFLEX_CONFIG", help="The site's configuration file."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
+out = Console(soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the command `homeflex`."""
+    app()
+
+
+@app.command(epilog="Example: homeflex run --config /etc/homeflex/homeflex.toml")
+def run(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """Run the daemon in the foreground; --json writes its log as JSON lines."""
+    import gateway.app as daemon
+
+    raise typer.Exit(daemon.run(config, json_log=as_json))
+
+
+@app.command(epilog="Example: homeflex demo --for 240 --json run.json")
+def demo(
+    for_s: Annotated[int, typer.Option("--for", help="How long the show runs (s).")] = 240,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the raw observations to this file.")
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", help="Only judge the observations in this file.")
+    ] = None,
+    sabotage: Annotated[
+        int | None, typer.Option("--sabotage", help="Break the device or network for this scene.")
+    ] = None,
+) -> None:
+    """A simulated home on its real protocols, with the real daemon: five scenes, judged from outside."""
+    import gateway.demo.director as director
+
+    if judge:
+        raise typer.Exit(director.judge(judge))
+    raise typer.Exit(director.show(for_s, json_file, sabotage))
+
+
+@app.command(epilog="Example: homeflex status")
+def status(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """The home on one screen: link, clock, assets and why, instructions, devices."""
+    from gateway.console import views
+
+    answer = _ask(config, {"ask": "status"}, as_json)
+    _print(answer, as_json, views.status)
+
+
+@app.command(epilog="Example: homeflex why heat")
+def why(
+    asset: Annotated[str | None, typer.Argument(help="One asset; all if left out.")] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Why each asset does what it does: the limits, instructions and readings that decided."""
+    from gateway.console import views
+
+    answer = _ask(config, {"ask": "why", "asset": asset}, as_json)
+    _print(answer, as_json, views.why)
+
+
+@app.command(epilog="Example: homeflex override heat --for 2h")
+def override(
+    asset: Annotated[str, typer.Argument(help="The asset the household takes back.")],
+    for_: Annotated[str, typer.Option("--for", help="How long: 90s, 30m, 2h or 1d.")] = "2h",
+    end: Annotated[bool, typer.Option("--end", help="End the override now.")] = False,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Take an asset back from every instruction and schedule for a while; local limits still hold."""
+    for_s = 0.0 if end else _seconds(for_)
+    answer = _ask(config, {"ask": "override", "asset": asset, "for_s": for_s}, as_json)
+    _print(answer, as_json, lambda done: done["done"])
+
+
+@app.command(epilog="Example: homeflex release --for 1h")
+def release(
+    asset: Annotated[str | None, typer.Argument(help="One asset; all if left out.")] = None,
+    for_: Annotated[str, typer.Option("--for", help="How long we keep our hands off.")] = "1h",
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Give devices back to their owner at once, also when the daemon is not running."""
+    question: Question = {"ask": "release", "asset": asset, "for_s": _seconds(for_)}
+    from gateway.console.local_socket import NoAnswer, ask
+
+    try:
+        answer = ask(_socket(config), question)
+    except NoAnswer:
+        import gateway.app as daemon
+
+        answer = daemon.release(config, asset)
+    if "error" in answer:
+        _fail(answer["error"], as_json)
+    _print(answer, as_json, lambda done: done["done"])
+
+
+@config_app.command("check", epilog="Example: homeflex config check homeflex.toml")
+def config_check(
+    file: Annotated[Path, typer.Argument(help="The file to check; nothing is changed.")],
+    as_json: AsJson = False,
+) -> None:
+    """Every problem of a configuration file at once, each with what would be right."""
+    import gateway.app as daemon
+
+    problems = daemon.check(file)
+    if as_json:
+        _say_json({"file": str(file), "ok": not problems, "problems": list(problems)})
+    else:
+        for problem in problems:
+            out.print(f"{file}: {problem}", markup=False, highlight=False)
+        if not problems:
+            out.print(f"{file}: good", markup=False, highlight=False)
+    raise typer.Exit(1 if problems else 0)
+
+
+def _ask(config: Path, question: Question, as_json: bool) -> Any:
+    from gateway.console.local_socket import NoAnswer, ask
+
+    try:
+        answer = ask(_socket(config), question)
+    except NoAnswer as error:
+        _fail(str(error), as_json, code=3)
+    if "error" in answer:
+        _fail(answer["error"], as_json)
+    return answer
+
+
+def _print(answer: Any, as_json: bool, view: Any) -> None:
+    if as_json:
+        _say_json(answer)
+    else:
+        out.print(view(answer))
+
+
+def _say_json(answer: object) -> None:
+    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def _fail(message: str, as_json: bool, code: int = 1) -> NoReturn:
+    if as_json:
+        _say_json({"error": message})
+    else:
+        typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _socket(config: Path) -> Path:
+    """Where the daemon of this configuration listens: read without the daemon's libraries, for speed."""
+    try:
+        named = tomllib.loads(config.read_text()).get("paths", {}).get("socket")
+    except (OSError, AttributeError, tomllib.TOMLDecodeError) as error:
+        raise typer.BadParameter(f"{config}: {error}") from error
+    return config.parent / (named if isinstance(named, str) else "state/console.sock")
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not found:
+        raise typer.BadParameter(f"{text!r} is no duration; 90s, 30m, 2h or 1d would be")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]

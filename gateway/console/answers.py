@@ -1,0 +1,142 @@
+"""What a person on site can ask the daemon, and the shape of each answer.
+
+One JSON object a line each way: `{"ask": "status"}` and the answer, or `{"error": "..."}`. Powers in
+watts (import positive), temperatures in °C, times as seconds or RFC 3339 text. `--json` prints these.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+Verb = Literal["status", "why", "override", "release"]
+
+
+class Question(TypedDict):
+    """`asset` for why, override and release; `for_s`: how long the last two hold, 0 ends them."""
+
+    ask: Verb
+    asset: NotRequired[str | None]
+    for_s: NotRequired[float]
+
+
+class DeviceLine(TypedDict):
+    """One device: whether it answers, for how long it has (or has not), and why not."""
+
+    name: str
+    driver: str
+    online: bool
+    since_s: float
+    why: str
+    failsafe: str
+
+
+class AssetLine(TypedDict):
+    """One asset: what it draws, what it is held to (None: its owner's), who says so and why."""
+
+    id: str
+    asset_class: str
+    power_w: float | None
+    room_c: float | None
+    at_most_w: int | None
+    governor: str
+    reason: str
+    text: str
+
+
+class InstructionLine(TypedDict):
+    """One open instruction and how each asset does on it."""
+
+    id: str
+    service: str
+    start: str
+    end: str
+    targets: list[str]
+    assets: list[InstructionAsset]
+
+
+class InstructionAsset(TypedDict):
+    """One asset's life on an instruction, in the contract's words."""
+
+    instruction: str
+    asset: str
+    status: str
+    extent: str
+    reason: str
+    text: str
+
+
+class Clock(TypedDict):
+    """The hub's clock."""
+
+    utc: str | None
+    trusted: bool
+
+
+class Link(TypedDict):
+    """The uplink to the aggregator's broker, and what waits to be sent."""
+
+    configured: bool
+    up: bool
+    why: str
+    unsent: int
+
+
+class Status(TypedDict):
+    """The home on one screen."""
+
+    site: str
+    version: str
+    clock: Clock
+    uplink: Link
+    signatures_required: bool
+    offset_s: int | None
+    boundary_w: float | None
+    devices: list[DeviceLine]
+    assets: list[AssetLine]
+    instructions: list[InstructionLine]
+
+
+class LimitLine(TypedDict):
+    """One local limit that bears on an asset now."""
+
+    rank: str
+    reason: str
+    at_least_w: int | None
+    at_most_w: int | None
+    text: str
+
+
+class Why(TypedDict):
+    """Why one asset does what it does."""
+
+    asset: str
+    at_most_w: int | None
+    governor: str
+    reason: str
+    text: str
+    limits: list[LimitLine]
+    instructions: list[InstructionAsset]
+    sources: dict[str, str]
+    failsafe: str
+    next_change_s: float | None
+
+
+class WhyAll(TypedDict):
+    """Every asset's reasons."""
+
+    assets: list[Why]
+
+
+class Done(TypedDict):
+    """Something was done."""
+
+    done: str
+
+
+class Problem(TypedDict):
+    """Nothing was done, and why."""
+
+    error: str
+
+
+Answer = Status | WhyAll | Done | Problem

@@ -1,0 +1,118 @@
+"""Answers as a person reads them on a terminal. Pure: an answer in, something Rich can print out."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.console.answers import AssetLine, DeviceLine, Status, Why, WhyAll
+
+
+def status(answer: Status) -> RenderableType:
+    """The home on one screen."""
+    parts: list[RenderableType] = [_head(answer)]
+    if answer["assets"]:
+        parts.append(_assets(answer["assets"]))
+    if answer["instructions"]:
+        parts.append(_instructions(answer))
+    parts.append(_devices(answer["devices"]))
+    return Group(*parts)
+
+
+def why(answer: WhyAll) -> RenderableType:
+    """The reasons of each asset, in words."""
+    return Group(*(_why(asset) for asset in answer["assets"]))
+
+
+def watts(power_w: float | None) -> str:
+    """A power as a person says it."""
+    if power_w is None:
+        return "-"
+    return f"{power_w:.0f} W" if abs(power_w) < 1000 else f"{power_w / 1000:.2f} kW"
+
+
+def held(at_most_w: int | None) -> str:
+    """What a setpoint asks."""
+    return "own control" if at_most_w is None else f"at most {watts(at_most_w)}"
+
+
+def ago(seconds: float) -> str:
+    """A span as a person says it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _head(answer: Status) -> Text:
+    clock, link = answer["clock"], answer["uplink"]
+    lines = Text()
+    lines.append(f"{answer['site']}", style="bold")
+    lines.append(f"   homeflex {answer['version']}   home draws {watts(answer['boundary_w'])}\n")
+    if not link["configured"]:
+        uplink = "no aggregator configured"
+    elif link["up"]:
+        uplink = f"aggregator connected, {link['unsent']} to send"
+    else:
+        uplink = f"aggregator not reached: {link['why']}, {link['unsent']} wait"
+    lines.append(f"{uplink}\n", style="" if link["up"] else "yellow")
+    if clock["trusted"]:
+        lines.append(f"clock {clock['utc']}")
+    else:
+        lines.append("clock not trusted: nothing new is begun", style="yellow")
+    if not answer["signatures_required"]:
+        lines.append("\ninstructions are obeyed UNSIGNED (security.require_signatures = false)", style="red")
+    return lines
+
+
+def _assets(assets: list[AssetLine]) -> Table:
+    table = Table("asset", "draws", "room", "now", "because", box=None, pad_edge=False, title_justify="left")
+    for asset in assets:
+        room = "-" if asset["room_c"] is None else f"{asset['room_c']:.1f} °C"
+        because = f"{asset['governor']}: {asset['text']}"
+        table.add_row(asset["id"], watts(asset["power_w"]), room, held(asset["at_most_w"]), because)
+    return table
+
+
+def _instructions(answer: Status) -> Table:
+    table = Table("instruction", "window", "asset", "status", "because", box=None, pad_edge=False)
+    for instruction in answer["instructions"]:
+        window = f"{instruction['start'][11:19]}-{instruction['end'][11:19]}Z"
+        for asset in instruction["assets"]:
+            state = f"{asset['status']}, {asset['extent']}"
+            reason = f"{asset['reason']}: {asset['text']}" if asset["text"] else asset["reason"]
+            table.add_row(instruction["id"], window, asset["asset"], state, reason)
+    return table
+
+
+def _devices(devices: list[DeviceLine]) -> Table:
+    table = Table("device", "speaks", "answers", "if we are gone", box=None, pad_edge=False)
+    for device in devices:
+        since = ago(device["since_s"])
+        answers = f"for {since}" if device["online"] else f"not for {since}: {device['why']}"
+        style = "" if device["online"] else "yellow"
+        table.add_row(device["name"], device["driver"], answers, device["failsafe"], style=style)
+    return table
+
+
+def _why(asset: Why) -> RenderableType:
+    lines = Text()
+    lines.append(f"{asset['asset']}: {held(asset['at_most_w'])}", style="bold")
+    lines.append(f"\n  {asset['governor']}: {asset['text']}")
+    for limit in asset["limits"]:
+        bounds = [
+            f"{word} {watts(value)}"
+            for word, value in (("at least", limit["at_least_w"]), ("at most", limit["at_most_w"]))
+            if value is not None
+        ]
+        lines.append(f"\n  limit ({limit['rank']}): {', '.join(bounds)} - {limit['text']}")
+    for instruction in asset["instructions"]:
+        lines.append(f"\n  instruction {instruction['instruction']}: {instruction['status']}, ")
+        lines.append(f"{instruction['extent']}, {instruction['reason']} {instruction['text']}")
+    for field, source in asset["sources"].items():
+        lines.append(f"\n  {field}: {source}")
+    lines.append(f"\n  if the gateway is gone: {asset['failsafe']}")
+    if asset["next_change_s"] is not None:
+        lines.append(f"\n  may change by itself in {ago(asset['next_change_s'])}")
+    lines.append("\n")
+    return lines

@@ -1,0 +1,145 @@
+"""Which service may ask what of which asset: the contract's service table as data, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.core.model import Asset, AssetClass, Instruction, Kind, Order, Reason
+
+_ANY = "any other"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One row of the contract's table. Durations in seconds; `basis` is what it may be settled on."""
+
+    name: str
+    classes: frozenset[str]
+    assets: frozenset[AssetClass]
+    shortest_s: int
+    plug_notice_s: int = 0
+    basis: frozenset[str] = frozenset({"asset", "boundary"})
+    excludes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What the life of an instruction needs of configuration.
+
+    `allow_excludes` names services whose exclusions are lifted for a trial. Delays are the bounds of a
+    draw in seconds where the instruction names none: the start's for `routine` only, the end's for both.
+    """
+
+    assets: tuple[Asset, ...] = ()
+    has_boundary_meter: bool = False
+    allow_excludes: frozenset[str] = frozenset()
+    default_start_delay_s: int = 600
+    default_end_delay_s: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an asset may not take an instruction."""
+
+    reason: Reason
+    text: str
+
+
+_BOTH = frozenset({"routine", "response"})
+_HEAVY = frozenset({AssetClass.EV, AssetClass.HEAT})
+_ALL = frozenset(AssetClass)
+
+SERVICES = {
+    row.name: row
+    for row in (
+        Service("bm", frozenset({"response"}), _HEAVY, 300, excludes=frozenset({"dfs"})),
+        Service("tcm", _BOTH, _ALL, 1800, 3600),
+        Service("dfs", _BOTH, _ALL, 1800, 3600, frozenset({"boundary"}), frozenset({"bm"})),
+        Service("sustain", frozenset({"routine"}), _ALL, 1800, 3600),
+        Service("secure", _BOTH, _ALL, 1800, 3600),
+        Service(_ANY, _BOTH, _HEAVY, 300),
+    )
+}
+
+OBEYED = frozenset({Kind.CAP, Kind.SETPOINT, Kind.FLOOR})
+"""What can be carried out today; `state.accepts` tells the aggregator."""
+
+
+def service(name: str) -> Service:
+    """The row that holds for a service."""
+    return SERVICES.get(name, SERVICES[_ANY])
+
+
+def standing_refusal(
+    asset: Asset, name: str, service_class: str, kinds: Iterable[Kind], home: Home
+) -> Refusal | None:
+    """Why the asset may not serve, whatever the time; checked at acceptance and at each decision."""
+    row = service(name)
+    where = f'service {name} (row "{row.name}")'
+    if service_class not in row.classes:
+        return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes {_words(row.classes)}, not {service_class}")
+    if asset.asset_class not in row.assets:
+        return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes {_words(row.assets)}, not {asset.asset_class}")
+    if row.basis == {"boundary"} and not home.has_boundary_meter:
+        return Refusal(Reason.NOT_ELIGIBLE, f"{where} needs a boundary meter, none is configured")
+    return _incapable(asset, frozenset(kinds))
+
+
+def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
+    """Why the asset may not take the order, as far as no clock is needed to tell."""
+    row = service(order.service)
+    if order.vector != "automated":
+        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{order.vector} instructions are not offered yet")
+    if "site" in order.targets and not home.has_boundary_meter:
+        return Refusal(Reason.OUTSIDE_CAPABILITY, "a site's total needs a boundary meter, none is configured")
+    lasts_s = order.asks[-1].end_utc_s - order.asks[0].start_utc_s
+    if lasts_s < row.shortest_s:
+        text = (
+            f'service {order.service} (row "{row.name}") lasts at least {row.shortest_s} s, not {lasts_s:.0f}'
+        )
+        return Refusal(Reason.NOT_ELIGIBLE, text)
+    kinds = (ask.kind for ask in order.asks)
+    return standing_refusal(asset, order.service, order.service_class, kinds, home)
+
+
+def short_notice(order: Order, asset: Asset, since_utc_s: float) -> Refusal | None:
+    """Why the notice the household had since `since_utc_s` is too short; plugs only."""
+    row = service(order.service)
+    notice_s = order.asks[0].start_utc_s - since_utc_s
+    if asset.asset_class is not AssetClass.PLUG or notice_s >= row.plug_notice_s:
+        return None
+    text = f'service {order.service} (row "{row.name}") gives plugs {row.plug_notice_s} s notice'
+    return Refusal(Reason.NOT_ELIGIBLE, f"{text}, this came {max(0.0, notice_s):.0f} s before its start")
+
+
+def exclusion(order: Order, asset: Asset, others: Iterable[Instruction], home: Home) -> Refusal | None:
+    """Which instruction accepted before keeps the asset from this one while their windows overlap."""
+    start_utc_s, end_utc_s = order.asks[0].start_utc_s, order.asks[-1].end_utc_s
+    for other in others:
+        overlaps = other.start_utc_s < end_utc_s and start_utc_s < other.end_utc_s
+        takes = asset.id in other.scope.assets and asset.id not in other.ended
+        if overlaps and takes and _exclude(order.service, other.service, home):
+            text = f"service {order.service} excludes {other.service}, accepted before as {other.id}"
+            return Refusal(Reason.EXCLUDED, text)
+    return None
+
+
+def _exclude(one: str, other: str, home: Home) -> bool:
+    if {one, other} & home.allow_excludes:
+        return False
+    return other in service(one).excludes or one in service(other).excludes
+
+
+def _incapable(asset: Asset, kinds: frozenset[Kind]) -> Refusal | None:
+    if not asset.ability.holds:
+        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{asset.id} can only be watched")
+    if unknown := kinds - OBEYED:
+        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{_words(unknown)} is not offered here")
+    if Kind.FLOOR in kinds and not asset.ability.raises:
+        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{asset.id} cannot be asked to draw more")
+    return None
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,224 @@
+"""Stored records: one versioned table, and one encoding of frozen dataclasses to compact JSON bytes.
+
+The types are read from the records' own annotations. Decoding is strict: a record that is not exactly
+what this version writes is refused, never half understood.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import struct
+import types
+import typing
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints
+
+from gateway.core.life import Entry
+from gateway.core.metering import Meter
+from gateway.core.model import Memory
+
+BLOB_MAX = 256 * 1024  # bytes of a pack when unpacked; ten times the largest written
+_LENGTH = struct.Struct("<I")
+
+
+class Unreadable(Exception):
+    """Not a record of a version this program knows. Keep the bytes, go on without them, report it."""
+
+
+RECORDS: dict[str, tuple[int, Any]] = {
+    "memory": (1, Memory),
+    "entry": (1, Entry),
+    "meter": (1, Meter),
+}
+"""Name of a stored record -> its version and type. A change of the type's fields is a new version."""
+
+
+def encode(name: str, record: Any) -> bytes:
+    """The record as bytes that begin with its version.
+
+    Raises:
+        TypeError: the record is not what its annotations say (a bug in who made it).
+    """
+    version, kind = RECORDS[name]
+    return json.dumps([version, _codec(kind).encode(record)], separators=(",", ":")).encode()
+
+
+def decode(name: str, blob: bytes) -> Any:
+    """The record that `encode` was given.
+
+    Raises:
+        Unreadable: another version, damaged, or not this record.
+    """
+    version, kind = RECORDS[name]
+    try:
+        found, body = json.loads(blob)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"{name}: {error}") from error
+    if found != version:
+        raise Unreadable(f"{name}: version {found!r} is not known, this program reads {version}")
+    try:
+        return _codec(kind).decode(body)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise Unreadable(f"{name}: {error}") from error
+
+
+def pack(blobs: Iterable[bytes]) -> bytes:
+    """Several blobs in one, compressed: a quarter-hour of minutes is mostly the same words."""
+    return zlib.compress(b"".join(_LENGTH.pack(len(blob)) + blob for blob in blobs), 6)
+
+
+def unpack(packed: bytes) -> list[bytes]:
+    """The blobs that `pack` was given.
+
+    Raises:
+        Unreadable: damaged, or larger than any pack we write.
+    """
+    try:
+        inflater = zlib.decompressobj()
+        rest = inflater.decompress(packed, BLOB_MAX)
+        if not inflater.eof:
+            raise Unreadable("pack: cut off, or larger than any that is written")
+        blobs = []
+        while rest:
+            (length,) = _LENGTH.unpack_from(rest)
+            if len(rest) < _LENGTH.size + length:
+                raise Unreadable("pack: cut off")
+            blobs.append(rest[_LENGTH.size : _LENGTH.size + length])
+            rest = rest[_LENGTH.size + length :]
+    except (zlib.error, struct.error) as error:
+        raise Unreadable(f"pack: {error}") from error
+    return blobs
+
+
+# --- one codec per type ---------------------------------------------------------------------------------
+
+
+class _Codec(NamedTuple):
+    """To JSON values and back; both raise TypeError or ValueError on what is not of the type."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+@functools.cache
+def _codec(kind: Any) -> _Codec:
+    if dataclasses.is_dataclass(kind):
+        return _record(cast(type[Any], kind))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum(kind)
+    if kind in (str, int, bool, float, types.NoneType):
+        return _plain(kind)
+    origin, of = get_origin(kind), get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _union(of)
+    if origin is tuple:
+        return _tuple(of)
+    if origin is frozenset:
+        return _frozenset(_codec(of[0]))
+    if origin in (Mapping, dict):
+        return _mapping(_codec(of[0]), _codec(of[1]))
+    raise TypeError(f"{kind} has no stored form")
+
+
+def _plain(kind: type[Any]) -> _Codec:
+    accepted = (int, float) if kind is float else (kind,)
+
+    def checked(value: Any) -> Any:
+        if type(value) not in accepted:
+            raise TypeError(f"{value!r} is not {kind.__name__}")
+        return value
+
+    return _Codec(checked, checked)
+
+
+def _enum(kind: type[Enum]) -> _Codec:
+    def encode(member: Any) -> Any:
+        if not isinstance(member, kind):
+            raise TypeError(f"{member!r} is not {kind.__name__}")
+        return member.value
+
+    return _Codec(encode, kind)
+
+
+def _record(kind: type[Any]) -> _Codec:
+    hints = get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]
+
+    # Fields are looked up when used: a record may hold its own kind.
+    def encode(record: Any) -> dict[str, Any]:
+        if type(record) is not kind:
+            raise TypeError(f"{record!r} is not {kind.__name__}")
+        return {name: _codec(hints[name]).encode(getattr(record, name)) for name in names}
+
+    def decode(body: Any) -> Any:
+        if not isinstance(body, dict) or body.keys() != set(names):
+            raise ValueError(f"not the fields of {kind.__name__}")
+        return kind(**{name: _codec(hints[name]).decode(body[name]) for name in names})
+
+    return _Codec(encode, decode)
+
+
+def _union(of: tuple[Any, ...]) -> _Codec:
+    """`None` as itself; one other kind as itself; of several, each with its name."""
+    kinds = {kind.__name__: kind for kind in of if kind is not types.NoneType}
+    nullable = len(kinds) < len(of)
+    if len(kinds) == 1:
+        inner = _codec(next(iter(kinds.values())))
+        return _optional(inner)
+
+    def encode(value: Any) -> list[Any]:
+        name = type(value).__name__
+        return [name, _codec(kinds[name]).encode(value)]
+
+    def decode(body: Any) -> Any:
+        name, inner = body
+        return _codec(kinds[name]).decode(inner)
+
+    named = _Codec(encode, decode)
+    return _optional(named) if nullable else named
+
+
+def _optional(inner: _Codec) -> _Codec:
+    return _Codec(
+        lambda value: None if value is None else inner.encode(value),
+        lambda body: None if body is None else inner.decode(body),
+    )
+
+
+def _tuple(of: tuple[Any, ...]) -> _Codec:
+    if of[-1] is Ellipsis:
+        item = _codec(of[0])
+        return _Codec(
+            lambda values: [item.encode(v) for v in _of(tuple, values)],
+            lambda body: tuple(item.decode(v) for v in _of(list, body)),
+        )
+    items = [_codec(kind) for kind in of]
+    return _Codec(
+        lambda values: [item.encode(v) for item, v in zip(items, _of(tuple, values), strict=True)],
+        lambda body: tuple(item.decode(v) for item, v in zip(items, _of(list, body), strict=True)),
+    )
+
+
+def _frozenset(item: _Codec) -> _Codec:
+    return _Codec(
+        lambda values: sorted(item.encode(v) for v in _of(frozenset, values)),
+        lambda body: frozenset(item.decode(v) for v in _of(list, body)),
+    )
+
+
+def _mapping(key: _Codec, value: _Codec) -> _Codec:
+    """As pairs: JSON's keys can only be text."""
+    return _Codec(
+        lambda found: [[key.encode(k), value.encode(v)] for k, v in _of(Mapping, found).items()],
+        lambda body: {key.decode(k): value.decode(v) for k, v in _of(list, body)},
+    )
+
+
+def _of(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not a {kind.__name__}")
+    return value

@@ -1,0 +1,299 @@
+"""Where dispatch messages are received and instructions live on: wire, book and journal put together.
+
+Order of a message: verify, hand to the writer and to the loop at once (the setpoint may go), commit,
+PUBACK, status. No status before the commit. What cannot be journalled is answered `TEMPORARY_ERROR`,
+withdrawn and not acknowledged; only a stop is obeyed all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from gateway.core import book as books
+from gateway.core.book import Received
+from gateway.core.eligibility import Home as Rules
+from gateway.core.life import Book, Draws, Entry, Now, Proof, Report, Seen, Summary, restored
+from gateway.core.model import Instruction, Op, Order, Plan, Reason, Snapshot
+from gateway.core.progress import progress
+from gateway.daemon import codec, telling
+from gateway.daemon.clock import Clock
+from gateway.daemon.home import Evidence, Home
+from gateway.daemon.records import Records
+from gateway.daemon.session import Inbound
+from gateway.daemon.store import Change, DropEntry, PutEntry, StorageError
+from gateway.daemon.telling import Spent
+from gateway.wire import dispatch, status
+from gateway.wire.event import EventKind, Severity
+from gateway.wire.keys import KeyRing
+from gateway.wire.message import Part, digest
+from gateway.wire.order import parse_order
+from gateway.wire.reception import Reception, Unacceptable
+from gateway.wire.signature import opened
+
+log = structlog.get_logger()
+
+BAD_SIGNATURE_EVERY_S = 10.0  # contract: answers to bad signatures, with a count
+UNJOURNALLED_MAX = 8  # messages left unacknowledged while the disk fails; more would stop stops arriving
+SAVE_COUNTS_EVERY_S = 60.0  # seconds counted for a running instruction, between its statuses
+FORGET_EVERY_S = 3600.0
+
+
+class Energies(Protocol):
+    """What assets draw over the windows of instructions, for their summaries."""
+
+    def track(self, instructions: tuple[Instruction, ...], utc_s: float) -> None:
+        """Note what the registers say at the edges of these windows."""
+
+    def spent(self, instruction: str, asset: str) -> Spent:
+        """What an asset drew over an instruction's window. Asked once, then forgotten."""
+
+
+class Desk:
+    """The book, and its way to and from wire and disk."""
+
+    def __init__(
+        self,
+        home: Home,
+        rules: Callable[[], Rules],
+        keys: Callable[[], KeyRing],
+        records: Records,
+        clock: Clock,
+        energies: Energies,
+        entries: Iterable[Entry],
+    ) -> None:
+        self.book: Book = restored(entries)
+        self.act: Callable[[], object] = lambda: None  # the loop's turn
+        self.acknowledge: Callable[[Inbound], None] = lambda _inbound: None
+        self._home = home
+        self._rules = rules
+        self._keys = keys
+        self._records = records
+        self._clock = clock
+        self._energies = energies
+        self._random = random.SystemRandom()
+        self._bad_signatures = 0
+        self._bad_answered_s = -BAD_SIGNATURE_EVERY_S
+        self._unjournalled: deque[Inbound] = deque()
+        self._unsaved: list[Change] = []  # what a failing disk did not take; tried with the next
+        self._saved_s = clock.monotonic_s()
+        self._forgot_s = clock.monotonic_s()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- messages ---------------------------------------------------------------------------------------
+
+    def message(self, inbound: Inbound) -> None:
+        """Take one message of the topic `dispatch`."""
+        try:
+            order = self._opened(inbound)
+        except Unacceptable as refusal:
+            self._refuse(inbound, refusal)
+            return
+        draws = Draws(self._random.random(), self._random.random())
+        before = self.book
+        received = books.receive(before, order, self._rules(), draws, self._now())
+        self.book = received.book
+        changes = [_put(entry) for entry in received.entries]
+        saving = self._records.statuses(
+            [telling.status(report, self._records.mark()) for report in (received.report, *received.others)],
+            changes,
+        )
+        if received.entries:
+            self.act()
+        if received.tamper:
+            self._records.event(EventKind.TAMPER, f"{order.id} came again with another body", Severity.ALARM)
+        self._background(self._settle(inbound, order, received, before, saving))
+
+    def _opened(self, inbound: Inbound) -> Order:
+        if inbound.retain:
+            text = "a retained dispatch is never obeyed"
+            self._records.event(EventKind.SECURITY, text, Severity.WARNING)
+            raise Unacceptable(Reception.INVALID_MESSAGE, text)
+        body = opened(
+            inbound.payload,
+            self._keys(),
+            schema=dispatch.SCHEMA,
+            role="dispatch",
+            utc_s=self._clock.utc_s() if self._clock.trusted else None,
+            signatures_required=self._home.config.security.require_signatures,
+            max_bytes=dispatch.DISPATCH_MAX_BYTES,
+        )
+        return parse_order(body, self._home.config.site.id)
+
+    async def _settle(
+        self,
+        inbound: Inbound,
+        order: Order,
+        received: Received,
+        before: Book,
+        saving: asyncio.Task[None],
+    ) -> None:
+        try:
+            await saving
+        except StorageError as error:
+            self._not_journalled(inbound, order, received, before, str(error))
+        else:
+            self.acknowledge(inbound)
+
+    def _not_journalled(
+        self, inbound: Inbound, order: Order, received: Received, before: Book, why: str
+    ) -> None:
+        log.error("instruction not journalled", id=order.id, error=why)
+        if order.op is Op.SET and received.entries:
+            self.book = _withdrawn(self.book, before, order.id)
+            self.act()
+        else:
+            self._unsaved += [_put(entry) for entry in received.entries]
+        self._records.answer_unjournalled(
+            status.Status(
+                **self._records.mark(),
+                id=order.id,
+                revision=order.revision,
+                digest=order.digest,
+                reception=Reception.TEMPORARY_ERROR,
+                reason=Reason.STORAGE,
+                text=f"the journal cannot be written: {why}",
+            )
+        )
+        self._unjournalled.append(inbound)
+        while len(self._unjournalled) > UNJOURNALLED_MAX:
+            self.acknowledge(self._unjournalled.popleft())
+
+    def _refuse(self, inbound: Inbound, refusal: Unacceptable) -> None:
+        """Answer what is not obeyed; bad signatures once in a while, with a count."""
+        count = None
+        if refusal.reception in (Reception.INVALID_SIGNATURE, Reception.INVALID_MESSAGE):
+            self._bad_signatures += 1
+            now_s = self._clock.monotonic_s()
+            if now_s - self._bad_answered_s < BAD_SIGNATURE_EVERY_S:
+                self.acknowledge(inbound)
+                return
+            self._bad_answered_s, count, self._bad_signatures = now_s, self._bad_signatures, 0
+            self._records.event(
+                EventKind.SECURITY,
+                f"dispatch refused: {refusal.text}",
+                Severity.WARNING,
+                count=count,
+            )
+        answer = status.Status(
+            **self._records.mark(),
+            id=refusal.id,
+            revision=refusal.revision,
+            digest=digest(inbound.payload),
+            reception=refusal.reception,
+            reason=refusal.reason if refusal.reason is not Reason.NONE else None,
+            text=refusal.text,
+            count=count,
+        )
+        saving = self._records.statuses([answer], [])
+        self._background(self._acknowledge_after(saving, inbound))
+
+    async def _acknowledge_after(self, saving: asyncio.Task[None], inbound: Inbound) -> None:
+        try:
+            await saving
+        except StorageError as error:
+            log.error("refusal not journalled", error=str(error))
+        self.acknowledge(inbound)
+
+    # --- what the loop calls ----------------------------------------------------------------------------
+
+    def open_instructions(self) -> tuple[Instruction, ...]:
+        """Those that `decide` is to obey; first those that waited for a clock are judged."""
+        if self._clock.trusted and any(entry.pending for entry in self.book.current.values()):
+            decided = books.decide_pending(self.book, self._rules(), self._now())
+            self.book = decided.book
+            self._save([_put(e) for e in decided.entries], decided.reports, ())
+        return books.open_instructions(self.book, self._rules())
+
+    def progressed(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Let instructions live on with what was decided and what is seen."""
+        if self.book.current:
+            boundary_w = snapshot.boundary_w.value if snapshot.boundary_w else None
+            result = progress(
+                self.book, plan, self._seen(snapshot, plan), self._rules(), self._now(), boundary_w
+            )
+            self.book = result.book
+            self._energies.track(snapshot.instructions, snapshot.utc_s)
+            self._save([_put(e) for e in result.entries], result.reports, result.summaries)
+        self._housekeep()
+
+    def _seen(self, snapshot: Snapshot, plan: Plan) -> dict[str, Seen]:
+        return {
+            asset.id: _seen_of(snapshot, asset.id, plan, self._home.evidence.get(asset.control or ""))
+            for asset in snapshot.assets
+        }
+
+    def _housekeep(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._saved_s >= SAVE_COUNTS_EVERY_S:
+            self._saved_s = now_s
+            running = [_put(e) for e in self.book.current.values() if e.is_open and e.is_decided]
+            self._save([*self._unsaved, *running], (), ())
+            self._unsaved = []
+        if now_s - self._forgot_s >= FORGET_EVERY_S:
+            self._forgot_s = now_s
+            forgotten = books.forget(self.book, self._now())
+            self.book = forgotten.book
+            self._save([DropEntry(id_) for id_ in forgotten.ids], (), ())
+
+    def _save(self, changes: list[Change], reports: Iterable[Report], summaries: Iterable[Summary]) -> None:
+        bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
+        bodies += [self._told(summary) for summary in summaries]
+        if changes or bodies:
+            saving = self._records.statuses(bodies, changes)
+            self._background(self._saved(saving, changes))
+
+    async def _saved(self, saving: asyncio.Task[None], changes: list[Change]) -> None:
+        try:
+            await saving
+        except StorageError as error:
+            log.error("status not journalled", error=str(error))
+            self._unsaved = [*self._unsaved, *changes][-256:]
+
+    def _now(self) -> Now:
+        return Now(self._clock.monotonic_s(), self._clock.utc_s(), self._clock.trusted)
+
+    def _background(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work, name="desk")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _told(self, summary: Summary) -> status.Summary:
+        energies = {a.asset: self._energies.spent(summary.id, a.asset) for a in summary.assets}
+        return telling.summary(summary, energies, self._records.mark())
+
+
+def _put(entry: Entry) -> PutEntry:
+    return PutEntry(entry.id, codec.encode("entry", entry))
+
+
+def _withdrawn(book: Book, before: Book, id_: str) -> Book:
+    """The book with one id as it was before a message that could not be journalled."""
+    former = before.entry(id_)
+    if former:
+        return book.with_entry(former, before.watches.get(id_))
+    return replace(
+        book,
+        current={key: e for key, e in book.current.items() if key != id_},
+        past={key: e for key, e in book.past.items() if key != id_},
+    )
+
+
+def _seen_of(snapshot: Snapshot, asset: str, plan: Plan, evidence: Evidence | None) -> Seen:
+    """What is seen of an asset; a proof counts only for the setpoint now wanted."""
+    state, setpoint = snapshot.state(asset), plan.setpoint(asset)
+    if evidence is None or setpoint is None or evidence.at_most_w != setpoint.at_most_w:
+        return Seen(power=state.power_w, online=state.online)
+    return Seen(
+        power=state.power_w,
+        proof=Proof(evidence.proof) if evidence.proof else None,
+        set_since_s=evidence.since_s,
+        online=state.online,
+        refused=evidence.proof is None,
+    )

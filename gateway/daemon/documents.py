@@ -1,0 +1,210 @@
+"""The retained documents: `state`, who this home is and how it is, and `availability`, what it can give."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from gateway.core import availability
+from gateway.core.availability import Offer, Scoped
+from gateway.core.eligibility import OBEYED
+from gateway.core.model import Ability, Asset, Kind, Snapshot
+from gateway.daemon.clock import Clock
+from gateway.daemon.config import Config
+from gateway.daemon.fleet import Health
+from gateway.daemon.home import Home
+from gateway.daemon.sections import AssetSection
+from gateway.wire import availability as offered
+from gateway.wire import dispatch, state
+from gateway.wire.readings import Source
+
+VALID_S = 600.0  # how long an availability is believed
+CHANGE_W, CHANGE_SHARE = 200.0, 0.10  # contract: told again on such a change
+AT_MOST_EVERY_S, AT_LEAST_EVERY_S = 15.0, 300.0
+BOUNDARY = "boundary"
+
+
+def own_version() -> str:
+    """The version of this program."""
+    try:
+        return version("homeflex")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def state_of(home: Home, clock: Clock, boot: str, offset_s: int) -> state.State:
+    """The birth document."""
+    config = home.config
+    return state.State(
+        site=config.site.id,
+        at_utc_s=clock.utc_s(),
+        versions={"homeflex": own_version(), "contract": "1"},
+        accepts=(dispatch.SCHEMA,),
+        boot=boot,
+        clock=state.Clock(
+            trusted=clock.trusted,
+            source=clock.source,
+            error_s=round(clock.error_s, 1) if clock.trusted else None,
+        ),
+        offset_s=offset_s,
+        config=state.ConfigInForce(version=None, hash=config.digest),
+        signatures_required=config.security.require_signatures,
+        assets=tuple(_asset(asset, config) for asset in config.assets),
+        points=tuple(_points(config)),
+        tags=config.site.tags,
+        devices=tuple(_health(name, home.healths.get(name), clock) for name in config.devices),
+    )
+
+
+def availability_of(snapshot: Snapshot, site: str) -> offered.Availability:
+    """What the home can give, now and in the next 24 h."""
+    return offered.Availability(
+        site=site,
+        at_utc_s=snapshot.utc_s,
+        valid_until_utc_s=snapshot.utc_s + VALID_S,
+        scopes=tuple(_scope(snapshot, scope) for scope in availability.scopes(snapshot)),
+        expected=tuple(
+            offered.ExpectedPower(
+                target=half_hour.target,
+                start_utc_s=half_hour.start_utc_s,
+                end_utc_s=half_hour.end_utc_s,
+                power_w=half_hour.power_w,
+                min_w=half_hour.min_w,
+                max_w=half_hour.max_w,
+            )
+            for half_hour in availability.expected(snapshot)
+        ),
+    )
+
+
+class AvailabilityNews:
+    """When an availability is to be told again: on a change that matters, and from time to time."""
+
+    def __init__(self) -> None:
+        self._last: offered.Availability | None = None
+        self._told_s = -AT_LEAST_EVERY_S
+
+    def may_be_due(self, now_s: float) -> bool:
+        """Whether it is worth while to make one."""
+        return now_s - self._told_s >= AT_MOST_EVERY_S
+
+    def is_due(self, document: offered.Availability, now_s: float) -> bool:
+        """Whether to tell it; if so it counts as told."""
+        elapsed_s = now_s - self._told_s
+        if elapsed_s < AT_MOST_EVERY_S:
+            return False
+        if elapsed_s < AT_LEAST_EVERY_S and self._last and not _differs(document, self._last):
+            return False
+        self._last, self._told_s = document, now_s
+        return True
+
+
+def _differs(new: offered.Availability, old: offered.Availability) -> bool:
+    now, was = _figures(new), _figures(old)
+    if now.keys() != was.keys():
+        return True
+    return any(
+        abs(value - was[name]) > max(CHANGE_W, CHANGE_SHARE * abs(was[name])) for name, value in now.items()
+    )
+
+
+def _figures(document: offered.Availability) -> dict[tuple[str, str, bool], float]:
+    figures = {}
+    for scope in document.scopes:
+        holds = {"down": scope.down.to_w if scope.down else None, "now": scope.now_w}
+        for name, value in holds.items():
+            if value is not None:
+                figures[scope.target, name, scope.connected] = value
+    return figures
+
+
+def _scope(snapshot: Snapshot, scope: Scoped) -> offered.AvailableScope:
+    return offered.AvailableScope(
+        target=scope.target,
+        now_w=scope.now_w,
+        expected_w=scope.now_w,
+        down=_hold(scope.down),
+        up=_hold(scope.up),
+        connected=scope.connected,
+    )
+
+
+def _hold(offer: Offer) -> offered.Hold:
+    return offered.Hold(
+        to_w=offer.to_w,
+        for_s=offer.for_s,
+        after_s=offer.after_s,
+        respond_s=offer.respond_s,
+        until=offer.until,
+    )
+
+
+def _asset(asset: Asset, config: Config) -> state.StateAsset:
+    return state.StateAsset(
+        id=asset.id,
+        asset_class=asset.asset_class,
+        profile=_profile(asset, config),
+        can=_can(asset.ability),
+        nominal_w=asset.nominal_w,
+        lease_s=asset.ability.lease_s,
+        failsafe=asset.ability.fallback,
+    )
+
+
+def _profile(asset: Asset, config: Config) -> state.Profile | None:
+    device = config.devices.get(asset.control) if asset.control else None
+    if device is None or device.profile is None:
+        return None
+    name, digest = device.profile
+    return state.Profile(id=name, hash=digest)
+
+
+def _can(ability: Ability) -> state.Can:
+    kinds = tuple(
+        kind
+        for kind in (Kind.CAP, Kind.SETPOINT, Kind.FLOOR)
+        if kind in OBEYED and ability.holds and (kind is not Kind.FLOOR or ability.raises)
+    )
+    span = ability.range_w
+    return state.Can(
+        accepts=kinds,
+        levels_w=ability.levels_w,
+        range=state.PowerRange(low_w=span[0], high_w=span[1], step_w=ability.step_w) if span else None,
+        raises=ability.raises,
+    )
+
+
+def _points(config: Config) -> list[state.StatePoint]:
+    points = []
+    if config.boundary:
+        points.append(_point(BOUNDARY, "meter", config.boundary.power_w, config.boundary.accuracy_pct))
+    for name, section in config.sections.items():
+        if section.power_w:
+            points.append(_section_point(name, section))
+    return points
+
+
+def _section_point(name: str, section: AssetSection) -> state.StatePoint:
+    return _point(name, section.metered_by, section.power_w, section.accuracy_pct)
+
+
+def _point(id_: str, kind: str, sources: tuple[str, ...], accuracy: float | None) -> state.StatePoint:
+    return state.StatePoint(
+        id=id_,
+        kind=Source(kind),
+        source=sources[0],
+        accuracy_pct=accuracy,
+        resolution_ws=None,
+        latency_s=None,
+    )
+
+
+def _health(name: str, health: Health | None, clock: Clock) -> state.DeviceHealth:
+    if health is None:
+        return state.DeviceHealth(id=name, healthy=False, since_utc_s=None, text="not heard of yet")
+    since_utc_s = clock.utc_s() - (clock.monotonic_s() - health.since_s)
+    return state.DeviceHealth(
+        id=name,
+        healthy=health.online,
+        since_utc_s=round(since_utc_s) if clock.trusted else None,
+        text=health.why if not health.online else "answers",
+    )

@@ -1,0 +1,96 @@
+"""The loop: gather, bind, decide, remember, apply. The only caller of `decide`.
+
+Level-triggered: each second, and soon after an instruction or a point that matters. It writes
+differences and renews leases; dropping, delaying or repeating a plan is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from gateway.core.decide import decide
+from gateway.core.memory import remember
+from gateway.core.model import Asset, Instruction, Plan, Snapshot
+from gateway.daemon.clock import Clock
+from gateway.daemon.fleet import Fleet
+from gateway.daemon.home import Home
+
+TURN_S = 1.0
+COALESCE_S = 0.05  # turns asked for in between are one
+LEASE_MAX_S = 900.0
+RENEW_AT = 2 / 3  # of a lease
+
+
+class Loop:
+    """Turns snapshots into plans and plans into wants."""
+
+    def __init__(
+        self,
+        home: Home,
+        fleet: Fleet,
+        clock: Clock,
+        instructions: Callable[[], tuple[Instruction, ...]],
+        decided: Callable[[Snapshot, Plan], None],
+    ) -> None:
+        self._home = home
+        self._fleet = fleet
+        self._clock = clock
+        self._instructions = instructions
+        self._decided = decided
+        self._asked_s: dict[str, float] = {}  # by device: when it was last asked
+        self._began_s = -COALESCE_S
+        self._soon: asyncio.TimerHandle | None = None
+        self.turned_s = -math.inf  # when the last turn completed, for the watchdog
+
+    async def run(self) -> None:
+        """Turn each second until cancelled."""
+        while True:
+            self.turn()
+            await asyncio.sleep(TURN_S)
+
+    def wake(self) -> None:
+        """Turn now, or as soon as the last turn is old enough."""
+        wait_s = self._began_s + COALESCE_S - self._clock.monotonic_s()
+        if wait_s <= 0:
+            self.turn()
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(wait_s, self.turn)
+
+    def turn(self) -> Plan:
+        """One decision, applied."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        self._began_s = self._clock.monotonic_s()
+        snapshot = self.snapshot()
+        plan = decide(snapshot)
+        self._home.memory, self._home.plan = remember(snapshot, plan), plan
+        self._apply(snapshot, plan)
+        self._decided(snapshot, plan)
+        self.turned_s = self._clock.monotonic_s()
+        return plan
+
+    def snapshot(self) -> Snapshot:
+        """Everything a decision may know, now."""
+        return self._home.snapshot(
+            self._clock.utc_s(),
+            trusted=self._clock.trusted,
+            instructions=self._instructions(),
+        )
+
+    def _apply(self, snapshot: Snapshot, plan: Plan) -> None:
+        for asset in snapshot.assets:
+            setpoint = plan.setpoint(asset.id)
+            if asset.control and asset.ability.holds and setpoint and self._home.settled(asset):
+                self._ask(asset, asset.control, setpoint.at_most_w)
+
+    def _ask(self, asset: Asset, device: str, at_most_w: int | None) -> None:
+        now_s = self._clock.monotonic_s()
+        want = self._fleet.wanted(device)
+        lease_s = min(asset.ability.lease_s, LEASE_MAX_S)
+        renew = at_most_w is not None and now_s - self._asked_s.get(device, now_s) >= lease_s * RENEW_AT
+        if want is None or want.at_most_w != at_most_w or renew:
+            self._asked_s[device] = now_s
+            self._fleet.want(device, at_most_w)

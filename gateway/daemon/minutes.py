@@ -1,0 +1,343 @@
+"""The minutes of this home: each point's samples to its meter, each cut to its log, with who governed.
+
+A point is an asset with a power source, or `boundary`. What limits held an asset, and which instructions
+it was on, is noted at each decision and told with the minute.
+
+Before a minute is sent, the `edge` is on the disk: each meter as it stood at the minute's end, and the
+minutes nobody else holds yet. So a crash neither loses a minute nor tells its energy twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from gateway.core import metering
+from gateway.core.bind import FIELDS, bind
+from gateway.core.metering import Anchor, Meter, Sample, Spec
+from gateway.core.model import Asset, Governor, Plan, Point, Quality, Snapshot
+from gateway.daemon import codec
+from gateway.daemon.clock import Clock
+from gateway.daemon.home import Home
+from gateway.daemon.outbox import Outbox
+from gateway.daemon.store import PutMeta
+from gateway.daemon.windows import Windows
+from gateway.wire.message import encode
+from gateway.wire.readings import DataQuality, Flaw, MinuteReading, Source
+
+log = structlog.get_logger()
+
+BOUNDARY = "boundary"
+WAITING_MAX = 1440  # minutes that wait for a trusted clock
+NOTES_MAX = 256  # changes of who governs that one interval can tell apart
+MARGIN = 2.0  # a sample above so many times the nominal power is implausible
+ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
+EDGE = "edge"
+HOME_MAX_W = 60_000.0  # three phases of 80 A
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who governed an asset from a moment on, what it was held to, and by which instructions."""
+
+    since_s: float
+    governor: Governor = Governor.NONE
+    at_most_w: int | None = None
+    dispatch_ids: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Point:
+    id: str
+    power: tuple[str, ...]
+    imports: tuple[str, ...]
+    exports: tuple[str, ...]
+    meter: Meter
+    asset: Asset | None = None
+    notes: list[Note] = field(default_factory=list)
+    waiting: list[metering.Reading] = field(default_factory=list)  # for a trusted clock
+    ready: list[tuple[metering.Reading, bytes]] = field(default_factory=list)  # for `put`
+
+    @property
+    def log(self) -> str:
+        return f"telemetry:{self.id}"
+
+    def forget_notes(self) -> None:
+        """Drop what the open interval can no longer need: all but the note it began under."""
+        older = [note for note in self.notes if note.since_s <= self.meter.open.start_s]
+        self.notes = self.notes[max(0, len(older) - 1) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """One point at the end of an earlier run: all rows up to `base` are safe, `rows` follow."""
+
+    meter: Meter
+    base: int
+    rows: list[tuple[float, bytes]]
+
+
+class Minutes:
+    """All telemetry points of the home."""
+
+    def __init__(
+        self,
+        home: Home,
+        outbox: Outbox,
+        clock: Clock,
+        windows: Windows,
+        offset_s: int,
+        saved: bytes | None,
+    ) -> None:
+        self.offset_s = offset_s
+        self._home = home
+        self._outbox = outbox
+        self._clock = clock
+        self._windows = windows
+        self._points = {point.id: point for point in self._made(_edges(saved))}
+
+    def reconfigure(self) -> None:
+        """Points as the configuration now has them; one that did not change goes on."""
+        made = {point.id: point for point in self._made({})}
+        for id_, was in self._points.items():
+            now = made.get(id_)
+            if now and (now.power, now.imports, now.exports) == (was.power, was.imports, was.exports):
+                was.asset, made[id_] = now.asset, was
+        self._points = made
+
+    def wait_s(self) -> float:
+        """How long until a minute can be cut."""
+        dues = [metering.due_s(point.meter) for point in self._points.values()]
+        return max(0.0, min(dues, default=60.0) - self._clock.monotonic_s())
+
+    def points(self, latest: Mapping[str, Point]) -> None:
+        """Values just read: a sample for each telemetry point they feed."""
+        for point in self._points.values():
+            sample = self._sample(point, latest)
+            if sample:
+                point.meter = metering.feed(point.meter, sample)
+
+    def note(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Who governs from now on."""
+        for asset in snapshot.assets:
+            point, setpoint = self._points.get(asset.id), plan.setpoint(asset.id)
+            if point is None or setpoint is None:
+                continue
+            ids = tuple(g.instruction for g in plan.given if g.asset == asset.id)
+            note = Note(snapshot.now_s, setpoint.governor, setpoint.at_most_w, ids)
+            was = point.notes[-1] if point.notes else None
+            if was is None or (was.governor, was.at_most_w, was.dispatch_ids) != (
+                note.governor,
+                note.at_most_w,
+                note.dispatch_ids,
+            ):
+                point.notes = [*point.notes[-NOTES_MAX:], note]
+
+    def cut(self) -> bool:
+        """Make rows of the minutes that have ended; whether there are any. Then save `edge`, then `put`."""
+        anchor = self._anchor()
+        for point in self._points.values():
+            point.meter, found = metering.cut(point.meter, anchor.mono_s, anchor, self.offset_s)
+            point.waiting = [*point.waiting, *found][-WAITING_MAX:]
+            if anchor.trusted:
+                stamped = [r if r.stamped else metering.stamp(r, anchor) for r in point.waiting]
+                point.ready += [(r, encode(self._row(point, r))) for r in stamped]
+                point.waiting = []
+                point.forget_notes()
+        return any(point.ready for point in self._points.values())
+
+    def edge(self) -> Iterable[PutMeta]:
+        """What the next run needs to go on from here; nothing while the clock is not trusted."""
+        if not self._clock.trusted:
+            return
+        blobs: list[bytes] = []
+        for point in self._points.values():
+            tail = self._outbox.tail(point.log)
+            base = tail[0].seq - 1 if tail else self._outbox.last(point.log)
+            rows = [(row.at_utc_s, row.body.decode()) for row in tail]
+            rows += [(reading.end_utc_s, body.decode()) for reading, body in point.ready]
+            blobs += [
+                point.id.encode(),
+                codec.encode("meter", point.meter),
+                json.dumps([base, rows]).encode(),
+            ]
+        yield PutMeta(EDGE, codec.pack(blobs))
+
+    def put(self) -> None:
+        """Give the rows that were made to their logs."""
+        now_s = self._clock.monotonic_s()
+        for point in self._points.values():
+            for reading, body in point.ready:
+                seq = self._outbox.add(point.log, reading.end_utc_s, body, now_s)
+                self._windows.told(point.id, reading, seq)
+            point.ready = []
+
+    def energy_ws(self, point: str) -> float | None:
+        """What has flowed at a point in all, up to now: only differences mean anything."""
+        found = self._points.get(point)
+        if found is None or found.meter.seen_s is None:
+            return None
+        meter = found.meter
+        flowed = sum(
+            sign * track.at(track.flow_ws) for sign, track in zip(metering.SIGNS, meter.tracks, strict=True)
+        )
+        since_s = min(self._clock.monotonic_s() - found.meter.seen_s, metering.HOLD_S)
+        return flowed + (meter.power_w or 0.0) * since_s
+
+    def power_w(self, point: str) -> float:
+        """The last power of a point, 0 if it has none."""
+        found = self._points.get(point)
+        return (found.meter.power_w or 0.0) if found else 0.0
+
+    # --- how a point is made and read -------------------------------------------------------------------
+
+    def _made(self, edges: Mapping[str, _Edge]) -> Iterable[_Point]:
+        config = self._home.config
+        if boundary := config.boundary:
+            spec = Spec(metering.Source.METER, max_w=HOME_MAX_W)
+            sources = (boundary.power_w, boundary.import_ws, boundary.export_ws)
+            yield _Point(BOUNDARY, *sources, meter=self._meter(BOUNDARY, spec, edges))
+        for asset in config.assets:
+            if power := asset.sources.get("power_w"):
+                source = metering.Source(config.sections[asset.id].metered_by)
+                spec = Spec(source, max_w=MARGIN * asset.nominal_w, fresh_s=ASSET_FRESH_S)
+                imports = asset.sources.get("import_ws", ())
+                yield _Point(asset.id, power, imports, (), self._meter(asset.id, spec, edges), asset)
+
+    def _meter(self, id_: str, spec: Spec, edges: Mapping[str, _Edge]) -> Meter:
+        """The meter of an earlier run, whose last minutes are sent and whose loss is told; or a new one."""
+        now_s, anchor = self._clock.monotonic_s(), self._anchor()
+        log, edge = f"telemetry:{id_}", edges.get(id_)
+        if edge is None:
+            self._outbox.fill(log, (), now_s)
+            return metering.begin(spec, now_s, anchor, self.offset_s)
+        known = max(0, self._outbox.last(log) - edge.base)  # rows that reached the disk as well
+        self._outbox.resume_at(log, edge.base)
+        self._outbox.fill(log, edge.rows[known:], now_s)
+        return metering.resume(replace(edge.meter, spec=spec), now_s, anchor, self.offset_s)
+
+    def _sample(self, point: _Point, latest: Mapping[str, Point]) -> Sample | None:
+        """The values of this batch that feed the point, from the sources it is bound to now."""
+        now_s = self._clock.monotonic_s()
+        chosen = {
+            "power_w": self._bound(point.power, now_s),
+            "import_ws": self._first_known(point.imports),
+            "export_ws": self._first_known(point.exports),
+        }
+        here = {name: latest[source] for name, source in chosen.items() if source and source in latest}
+        if not here:
+            return None
+        worst = max((p.quality for p in here.values()), key=_SEVERITY.index)
+        return Sample(
+            at_s=max(p.at_s for p in here.values()),
+            power_w=here["power_w"].value if "power_w" in here else None,
+            import_ws=_whole(here.get("import_ws")),
+            export_ws=_whole(here.get("export_ws")),
+            quality=worst,
+            reasons=tuple(sorted({reason for p in here.values() for reason in p.reasons})),
+        )
+
+    def _bound(self, sources: tuple[str, ...], now_s: float) -> str | None:
+        """The source that feeds now; where all are bad or stale the first one seen, to tell why."""
+        reading = bind(self._home.latest, sources, FIELDS["power_w"], now_s).reading
+        return reading.source if reading else self._first_known(sources)
+
+    def _first_known(self, sources: tuple[str, ...]) -> str | None:
+        return next((source for source in sources if source in self._home.latest), None)
+
+    def _anchor(self) -> Anchor:
+        return Anchor(self._clock.monotonic_s(), self._clock.utc_s(), self._clock.trusted)
+
+    # --- rows -------------------------------------------------------------------------------------------
+
+    def _row(self, point: _Point, reading: metering.Reading) -> MinuteReading:
+        note = _longest(point.notes, reading.start_s, reading.end_s)
+        ids = _ids(point.notes, reading.start_s, reading.end_s)
+        room = self._room(point.asset)
+        return MinuteReading(
+            seq=0,
+            start_utc_s=reading.start_utc_s,
+            end_utc_s=reading.end_utc_s,
+            power_w=reading.power_w,
+            energy_ws=reading.energy_ws,
+            gap_ws=reading.gap_ws,
+            import_register_ws=reading.import_register_ws,
+            export_register_ws=reading.export_register_ws,
+            last_w=reading.last_w,
+            last_utc_s=reading.last_at_utc_s,
+            source=Source(reading.source),
+            quality=DataQuality(reading.quality),
+            reasons=tuple(Flaw(reason) for reason in reading.reasons),
+            coverage=reading.coverage,
+            limit_w=note.at_most_w,
+            dispatch_ids=ids,
+            governed_by=note.governor,
+            room_c=room.value if room and room.value is not None else None,
+            room_age_s=self._clock.monotonic_s() - room.at_s if room else None,
+        )
+
+    def _room(self, asset: Asset | None) -> Point | None:
+        if asset is None:
+            return None
+        reading = bind(
+            self._home.latest,
+            asset.sources.get("room_c", ()),
+            FIELDS["room_c"],
+            self._clock.monotonic_s(),
+        ).reading
+        return self._home.latest[reading.source] if reading else None
+
+
+def _edges(saved: bytes | None) -> dict[str, _Edge]:
+    """What the earlier run left; nothing of it if it cannot be read."""
+    if saved is None:
+        return {}
+    try:
+        blobs = codec.unpack(saved)
+        return {
+            id_.decode(): _Edge(
+                codec.decode("meter", meter),
+                (told := json.loads(rows))[0],
+                [(at_utc_s, body.encode()) for at_utc_s, body in told[1]],
+            )
+            for id_, meter, rows in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)
+        }
+    except (codec.Unreadable, ValueError) as error:
+        log.error("minutes of the earlier run cannot be read", error=str(error))
+        return {}
+
+
+_SEVERITY = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
+
+
+def _whole(point: Point | None) -> int | None:
+    return round(point.value) if point and point.value is not None else None
+
+
+def _spans(notes: list[Note], start_s: float, end_s: float) -> Iterable[tuple[Note, float]]:
+    """Each note that held inside [start, end), and for how long."""
+    for index, note in enumerate(notes):
+        until_s = notes[index + 1].since_s if index + 1 < len(notes) else end_s
+        held_s = min(until_s, end_s) - max(note.since_s, start_s)
+        if held_s > 0:
+            yield note, held_s
+
+
+def _longest(notes: list[Note], start_s: float, end_s: float) -> Note:
+    """Who governed the longest, with what it held to the longest."""
+    seconds: dict[tuple[Governor, int | None], float] = {}
+    for note, held_s in _spans(notes, start_s, end_s):
+        key = (note.governor, note.at_most_w)
+        seconds[key] = seconds.get(key, 0.0) + held_s
+    if not seconds:
+        return Note(start_s)
+    governor, at_most_w = max(seconds, key=lambda key: seconds[key])
+    return Note(start_s, governor, at_most_w)
+
+
+def _ids(notes: list[Note], start_s: float, end_s: float) -> tuple[str, ...]:
+    found = [id_ for note, _ in _spans(notes, start_s, end_s) for id_ in note.dispatch_ids]
+    return tuple(dict.fromkeys(found))

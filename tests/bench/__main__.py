@@ -1,0 +1,64 @@
+"""`make bench`: the daemon beside the least that could do its work, on the same broker and the same device.
+
+Timing is no test: aims that are missed are printed and do not fail. Exit code 3: the run is invalid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import latency, report, rest
+from tests.bench.aggregator import listening
+from tests.fakes.mosquitto import PROGRAM, Mosquitto
+
+INVALID = 3
+# Lives of the daemon; seconds until it is at rest; seconds it is then watched. A minute is held in memory
+# for up to 15 min, so only the long run sees all that goes to the disk.
+LENGTHS = {"quick": (2, 5.0, 10.0), "usual": (10, 30.0, 60.0), "long": (10, 60.0, 1800.0)}
+
+
+def main() -> int:
+    """Measure, print, save; the exit code."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", dest="length", action="store_const", const="quick", default="usual")
+    length.add_argument("--long", dest="length", action="store_const", const="long")
+    parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), metavar="FILE")
+    asked = parser.parse_args()
+    if PROGRAM is None:
+        print("make bench needs Mosquitto: apt install mosquitto", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="homeflex-bench-") as folder:
+        run = asyncio.run(measure(Path(folder), *LENGTHS[asked.length]))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps(report.document(run), indent=1) + "\n")
+    print(f"{report.text(run)}\n\nevery timing: {asked.json}")
+    return 0 if report.is_valid(run) else INVALID
+
+
+async def measure(folder: Path, lives: int, warm_s: float, window_s: float) -> report.Run:
+    """Everything, one after the other."""
+    with Mosquitto(folder / "broker") as broker:
+        async with listening(broker.port) as aggregator:
+            gc.freeze()  # what is imported is not looked through again between two instants
+            timings = await latency.measure(folder, broker.port, aggregator, lives)
+            resumed_s = await rest.resumed_s(folder, broker.port, aggregator)
+        at_rest = await rest.measure(folder, broker.port, warm_s, window_s)
+    return report.Run(timings, at_rest, resumed_s, _machine())
+
+
+def _machine() -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, {python}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Stored records come back as they were, or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import IntEnum, StrEnum
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.model import Memory
+from gateway.daemon import codec
+from gateway.daemon.codec import RECORDS, Unreadable, decode, encode, pack, unpack
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thorn:
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One of everything a record may hold."""
+
+    colour: Colour
+    size: Size | None
+    leaves: tuple[Leaf, ...]
+    best: Leaf | Thorn | None
+    pair: tuple[int, str]
+    tags: frozenset[str]
+    by_size: Mapping[Size, tuple[float, ...]]
+    note: str | None = None
+    alive: bool = True
+    branch: Tree | None = None
+
+
+numbers = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
+leaves = st.builds(Leaf, st.text(), numbers)
+trees = st.deferred(
+    lambda: st.builds(
+        Tree,
+        colour=st.sampled_from(Colour),
+        size=st.none() | st.sampled_from(Size),
+        leaves=st.lists(leaves, max_size=3).map(tuple),
+        best=st.none() | leaves | st.builds(Thorn, st.integers()),
+        pair=st.tuples(st.integers(), st.text()),
+        tags=st.frozensets(st.text(), max_size=3),
+        by_size=st.dictionaries(st.sampled_from(Size), st.lists(numbers, max_size=2).map(tuple)),
+        note=st.none() | st.text(),
+        alive=st.booleans(),
+        branch=st.none() | trees,
+    )
+)
+
+
+@pytest.fixture(autouse=True)
+def _table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "RECORDS", {**RECORDS, "tree": (3, Tree)})
+
+
+SAPLING = Tree(Colour.RED, None, (), None, (1, "a"), frozenset(), {})
+
+
+@given(trees)
+def test_decoding_is_the_inverse_of_encoding(tree: Tree) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "RECORDS", {"tree": (3, Tree)})
+        found = decode("tree", encode("tree", tree))
+    assert found == tree
+    assert repr(found.colour) == repr(tree.colour)
+    assert type(found.tags) is frozenset
+
+
+def _any_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of a type as the records' annotations name it, without NaN."""
+    origin, of = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        return st.builds(kind, **{name: st.deferred(_later(hint)) for name, hint in _fields(kind).items()})
+    if kind is float:
+        return numbers
+    if origin in (Union, UnionType):
+        return st.one_of([_any_of(one) for one in of])
+    if origin is tuple and of[-1] is Ellipsis:
+        return st.lists(_any_of(of[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(_any_of, of))
+    if origin is frozenset:
+        return st.frozensets(_any_of(of[0]), max_size=2)
+    if origin is Mapping:
+        return st.dictionaries(_any_of(of[0]), _any_of(of[1]), max_size=2)
+    return st.from_type(kind)
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _later(hint: Any) -> Callable[[], st.SearchStrategy[Any]]:
+    return lambda: _any_of(hint)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@given(st.data())
+def test_every_stored_record_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
+    record = data.draw(_any_of(RECORDS[name][1]))
+    assert decode(name, encode(name, record)) == record
+
+
+def test_a_record_begins_with_its_version_and_is_compact() -> None:
+    blob = encode("tree", SAPLING)
+    assert blob.startswith(b'[3,{"colour":"red","size":null')
+    assert b" " not in blob
+
+
+def test_another_version_is_refused_by_name() -> None:
+    blob = encode("tree", SAPLING).replace(b"[3,", b"[4,", 1)
+    with pytest.raises(Unreadable, match="tree: version 4 is not known, this program reads 3"):
+        decode("tree", blob)
+
+
+BODY = json.loads(encode("memory", Memory()))[1]
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"7",
+        b"[1]",
+        b"[1,2,3]",
+        b"[1,null]",
+        b"[1,[]]",
+        encode("memory", Memory())[:-3],
+        json.dumps([1, {**BODY, "more": 1}]).encode(),
+        json.dumps([1, {k: v for k, v in BODY.items() if k != "at_s"}]).encode(),
+        json.dumps([1, {**BODY, "at_s": "1"}]).encode(),
+        json.dumps([1, {**BODY, "at_s": True}]).encode(),
+        json.dumps([1, {**BODY, "overrides": {"a": 1}}]).encode(),
+        json.dumps([1, {**BODY, "assets": [["hp"]]}]).encode(),
+        json.dumps([1, {**BODY, "assets": [[["hp"], {}]]}]).encode(),
+    ],
+)
+def test_what_is_not_the_record_is_unreadable_and_nothing_else(blob: bytes) -> None:
+    with pytest.raises(Unreadable, match="memory"):
+        decode("memory", blob)
+
+
+@given(st.binary(max_size=60) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_no_bytes_raise_anything_but_unreadable(blob: bytes | str) -> None:
+    try:
+        decode("memory", blob if isinstance(blob, bytes) else blob.encode())
+    except Unreadable:
+        return
+    raise AssertionError("that was no memory")
+
+
+def test_a_record_that_is_not_what_it_says_is_not_written() -> None:
+    with pytest.raises(TypeError, match="'soon' is not float"):
+        encode("memory", Memory(at_s="soon"))  # type: ignore[arg-type]
+
+
+def test_an_unknown_enum_member_is_unreadable() -> None:
+    blob = encode("tree", SAPLING).replace(b'"red"', b'"green"')
+    with pytest.raises(Unreadable, match="green"):
+        decode("tree", blob)
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20))
+def test_unpacking_is_the_inverse_of_packing(blobs: list[bytes]) -> None:
+    assert unpack(pack(blobs)) == blobs
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=5), st.data())
+def test_a_pack_that_is_cut_off_is_unreadable(blobs: list[bytes], data: st.DataObject) -> None:
+    packed = pack(blobs)
+    with pytest.raises(Unreadable):
+        unpack(packed[: data.draw(st.integers(0, len(packed) - 1))])
+
+
+def test_a_pack_larger_than_any_we_write_is_not_unpacked() -> None:
+    with pytest.raises(Unreadable, match="larger"):
+        unpack(pack([bytes(codec.BLOB_MAX + 1)]))
+
+
+def test_every_type_in_the_table_has_a_stored_form() -> None:
+    for name, (version, kind) in RECORDS.items():
+        assert version >= 1
+        with pytest.raises(TypeError, match="is not"):
+            encode(name, object())
+        assert isinstance(kind, type)
