@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from gateway.core.model import Span, Timetable
+from gateway.core.model import Span
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400
 EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 
-class Entry(NamedTuple):
+class Row(NamedTuple):
     """A value over [start, end) local time ("HH:MM") on the days named, by the day it starts on.
 
     An end not after the start is on the next day; "24:00" is midnight.
@@ -29,46 +29,42 @@ class Entry(NamedTuple):
     value: float
 
 
-class Transition(NamedTuple):
-    """From `utc_s` on, local time is UTC plus `offset_s` (east positive)."""
-
-    utc_s: float
-    offset_s: int
+Transition = tuple[float, int]
+"""From this UTC second on, local time is UTC plus so many seconds (east positive)."""
 
 
 def spans(
-    week: Sequence[Entry],
+    week: Sequence[Row],
     transitions: Sequence[Transition],
     from_utc_s: float,
     to_utc_s: float,
-    otherwise: float | None = None,
-) -> Timetable:
-    """The weekly table over [from, to). Where entries overlap, the later one in the table holds.
+) -> tuple[Span, ...]:
+    """The weekly table over [from, to), in order and apart. Where rows overlap, the later one holds.
 
     A local time that does not exist is the end of the gap; one that occurs twice is its first
     occurrence. `transitions` are in order, the first at or before `from_utc_s`.
 
     Raises:
-        ValueError: the first transition is missing or too late, or an entry cannot be read.
+        ValueError: the first transition is missing or too late, or a row cannot be read.
     """
-    if not transitions or transitions[0].utc_s > from_utc_s:
+    if not transitions or transitions[0][0] > from_utc_s:
         raise ValueError("transitions must begin at or before the first moment asked for")
     pieces = [
-        Span(max(start, from_utc_s), min(end, to_utc_s), entry.value)
-        for entry in week
-        for start, end in _occurrences(entry, transitions, from_utc_s, to_utc_s)
+        Span(max(start, from_utc_s), min(end, to_utc_s), row.value)
+        for row in week
+        for start, end in _occurrences(row, transitions, from_utc_s, to_utc_s)
         if max(start, from_utc_s) < min(end, to_utc_s)
     ]
-    return Timetable(_joined(_topmost(pieces)), otherwise)
+    return _joined(_topmost(pieces))
 
 
 def _occurrences(
-    entry: Entry, transitions: Sequence[Transition], from_utc_s: float, to_utc_s: float
+    row: Row, transitions: Sequence[Transition], from_utc_s: float, to_utc_s: float
 ) -> Iterator[tuple[float, float]]:
-    start_s, end_s = _seconds(entry.start), _seconds(entry.end)
+    start_s, end_s = _seconds(row.start), _seconds(row.end)
     end_s += DAY_S if end_s <= start_s else 0
-    weekdays = {DAYS.index(day) for day in entry.days}
-    # Zones are within a day of UTC, and an entry ends at most two days after its day began.
+    weekdays = {DAYS.index(day) for day in row.days}
+    # Zones are within a day of UTC, and a row ends at most two days after its day began.
     for day in range(math.floor(from_utc_s / DAY_S) - 3, math.ceil(to_utc_s / DAY_S) + 2):
         if (day + EPOCH_WEEKDAY) % 7 in weekdays:
             midnight_s = day * DAY_S
@@ -85,9 +81,9 @@ def _seconds(clock: str) -> int:
 
 def _utc(local_s: float, transitions: Sequence[Transition]) -> float:
     """The first moment at which local clocks show `local_s` or, past a gap, more."""
-    for (since_s, offset_s), following in pairwise([*transitions, Transition(math.inf, 0)]):
+    for (since_s, offset_s), (next_s, _) in pairwise([*transitions, (math.inf, 0)]):
         utc_s = max(local_s - offset_s, since_s)
-        if utc_s < following.utc_s:
+        if utc_s < next_s:
             return utc_s
     return math.inf
 

@@ -32,10 +32,10 @@ from gateway.daemon.telling import Spent
 from gateway.wire import dispatch, status
 from gateway.wire.event import EventKind, Severity
 from gateway.wire.keys import KeyRing
-from gateway.wire.message import Part, digest
+from gateway.wire.message import Part
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Reception, Unacceptable
-from gateway.wire.signature import opened
+from gateway.wire.signature import opened, unverified_digest
 
 log = structlog.get_logger()
 
@@ -185,7 +185,7 @@ class Desk:
             **self._records.mark(),
             id=refusal.id,
             revision=refusal.revision,
-            digest=digest(inbound.payload),
+            digest=unverified_digest(inbound.payload),
             reception=refusal.reception,
             reason=refusal.reason if refusal.reason is not Reason.NONE else None,
             text=refusal.text,

@@ -7,6 +7,7 @@ device whose part of the configuration did not change is not touched, its socket
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -117,9 +118,11 @@ class Fleet:
 
     async def _supervise(self, device: Device, port: Port) -> None:
         retry_s = FIRST_RETRY_S
+        # One driver for all conversations: what it learned of its device's rhythm outlives a connection.
+        driver = functools.cache(lambda: self._open(device, self._links))
         while True:
             began_s = self._clock.monotonic_s()
-            why, wait_s = await self._converse(device, port)
+            why, wait_s = await self._converse(device, driver, port)
             if self._clock.monotonic_s() - began_s > STEADY_S:
                 retry_s = FIRST_RETRY_S
             port.gone(why)
@@ -129,10 +132,10 @@ class Fleet:
             await asyncio.sleep(max(wait_s, retry_s * random.uniform(0.5, 1.0)))
             retry_s = min(retry_s * 2, LONGEST_RETRY_S)
 
-    async def _converse(self, device: Device, port: Port) -> tuple[str, float]:
+    async def _converse(self, device: Device, driver: Callable[[], Driver], port: Port) -> tuple[str, float]:
         """Run the driver to its end: why it ended, and the least wait before the next try (s)."""
         try:
-            await self._open(device, self._links).run(port)
+            await driver().run(port)
         except WrongDevice as error:
             port.report(DeviceEvent("wrongDevice", f"{error}; nothing is written to it", "alarm"))
             return str(error), math.inf

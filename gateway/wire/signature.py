@@ -7,6 +7,7 @@ message from counting for another; the role keeps a key from signing what it is 
 from __future__ import annotations
 
 from binascii import Error as Base64Error
+from contextlib import suppress
 from functools import lru_cache
 
 from joserfc import jws
@@ -16,7 +17,7 @@ from joserfc.util import urlsafe_b64decode
 
 from gateway.wire.json_text import json_object
 from gateway.wire.keys import KeyRing, RingKey, Role
-from gateway.wire.message import MESSAGE_MAX_BYTES
+from gateway.wire.message import MESSAGE_MAX_BYTES, digest
 from gateway.wire.reception import Reception, Unacceptable, too_large
 
 ALGORITHM = "Ed25519"
@@ -58,6 +59,15 @@ def opened(
 def is_signed(message: bytes) -> bool:
     """Whether the message must be read as a JWS: anything that does not open like a JSON object."""
     return not message.lstrip(b" \t\r\n").startswith(b"{")
+
+
+def unverified_digest(message: bytes) -> str:
+    """SHA-256 of the body a message carries, for an answer that must not believe or echo any of it."""
+    parts = message.split(b".")
+    if is_signed(message) and len(parts) == 3:
+        with suppress(Base64Error, ValueError):
+            return digest(urlsafe_b64decode(parts[1]))
+    return digest(message)
 
 
 def verify(
