@@ -180,12 +180,7 @@ class Minutes:
         found = self._points.get(point)
         if found is None or found.meter.seen_s is None:
             return None
-        meter = found.meter
-        flowed = sum(
-            sign * track.at(track.flow_ws) for sign, track in zip(metering.SIGNS, meter.tracks, strict=True)
-        )
-        since_s = min(self._clock.monotonic_s() - found.meter.seen_s, metering.HOLD_S)
-        return flowed + (meter.power_w or 0.0) * since_s
+        return metering.flowed_ws(found.meter, self._clock.monotonic_s())
 
     def power_w(self, point: str) -> float:
         """The last power of a point, 0 if it has none."""

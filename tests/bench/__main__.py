@@ -22,7 +22,7 @@ from tests.fakes.mosquitto import PROGRAM, Mosquitto
 INVALID = 3
 # Lives of the daemon; seconds until it is at rest; seconds it is then watched. A minute is held in memory
 # for up to 15 min, so only the long run sees all that goes to the disk.
-LENGTHS = {"quick": (2, 5.0, 10.0), "usual": (10, 30.0, 60.0), "long": (10, 60.0, 1800.0)}
+LENGTHS = {"quick": (2, 5.0, 10.0), "usual": (12, 30.0, 60.0), "long": (24, 60.0, 1800.0)}
 
 
 def main() -> int:

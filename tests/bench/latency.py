@@ -1,15 +1,13 @@
 """Instruction to register and to status: the bare script and the daemon, in turn, message by message.
 
-The heat pump's profile allows its register 24 writes a day, so the daemon lives several times, each time as
-a new home; the first hold and end of each life warm it up and are kept apart.
+The heat pump's profile allows its register 24 writes a day and the contract 20 messages in 10 s, so the
+daemon lives many short lives, each as a new home. The first hold and end of each warm it up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,64 +15,82 @@ from tests.bench.aggregator import Aggregator, Timing
 from tests.bench.slow_disk import slow_disk
 from tests.bench.subject import Bare, Homeflex, bare, homeflex
 
-BARE, DAEMON, SLOW = "bare script", "homeflex", "homeflex, slow disk"
 SLOW_SYNC_MS = 20
-HOLDS_PER_LIFE = 12  # and as many ends: profile xtherma, surplus_control, writes_per_day
-SLOT_S = (0.165, 0.185)  # three in turn: each gets at most 20 in 10 s, as the contract bounds it
+HOLDS_PER_LIFE = 10  # and as many ends
+CLOSE_S = 0.005  # between an answer and the next instruction: both programs, and the machine, stay warm
+RARE_S = 0.5  # as good as one in a day: whatever a program needs has left the processor's caches
 
 
 @dataclass
-class Latency:
-    """Timings by program; `first` are those of each life's first hold; `ready_s` of each life's start."""
+class Pairs:
+    """What was measured under one condition: the daemon's timings and the bare script's, by turns."""
 
-    timings: defaultdict[str, list[Timing]] = field(default_factory=lambda: defaultdict(list))
-    first: defaultdict[str, list[Timing]] = field(default_factory=lambda: defaultdict(list))
+    bare: list[Timing] = field(default_factory=list)
+    daemon: list[Timing] = field(default_factory=list)
+    first: list[Timing] = field(default_factory=list)
+    """Of the daemon's very first instruction after each start; not among `daemon`."""
     ready_s: list[float] = field(default_factory=list)
-    slow_syncs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The conditions. `slow_disk` is None where there is no gcc to slow it down with."""
+
+    usual: Pairs
+    rare: Pairs
+    slow_disk: Pairs | None
 
 
 async def measure(folder: Path, broker_port: int, aggregator: Aggregator, lives: int) -> Latency:
-    """Time `lives` lives of the daemon, each beside the same bare script and a daemon on a slow disk."""
-    found = Latency()
+    """Time `lives` lives of the daemon on the disk there is, as many on a slow one, a few at a slow pace."""
+    disk = slow_disk(folder, "slow", SLOW_SYNC_MS)
     async with bare("bare", broker_port) as script:
         await aggregator.online(script.site)
+        bench = _Bench(folder, broker_port, aggregator, script)
+        usual = await bench.pairs("usual", lives, CLOSE_S)
+        slow = await bench.pairs("slow", lives, CLOSE_S, disk.environment) if disk else None
+        rare = await bench.pairs("rare", max(1, lives // 6), RARE_S)
+    return Latency(usual, rare, slow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    folder: Path
+    broker_port: int
+    aggregator: Aggregator
+    script: Bare
+
+    async def pairs(
+        self, name: str, lives: int, pause_s: float, environment: Mapping[str, str] | None = None
+    ) -> Pairs:
+        found = Pairs()
         for life in range(lives):
-            await _live(found, folder, broker_port, aggregator, script, life)
-    return found
+            site = f"{name}-{life}"
+            trust = self.aggregator.trust_store(site)
+            home = homeflex(site, self.folder / site, self.broker_port, trust, environment=environment)
+            async with home as daemon:
+                found.ready_s.append(await daemon.start())
+                await self.aggregator.online(site)
+                await daemon.settled()
+                await self._live(found, daemon, pause_s)
+        return found
 
+    async def _live(self, found: Pairs, daemon: Homeflex, pause_s: float) -> None:
+        warming = Pairs()
+        for number in range(HOLDS_PER_LIFE):
+            into = found if number else warming
+            bare_id = await self._hold(self.script, into.bare, pause_s)
+            id_ = await self._hold(daemon, into.daemon, pause_s)
+            await self._end(self.script, bare_id, into.bare, pause_s)
+            await self._end(daemon, id_, into.daemon, pause_s)
+        found.first.append(warming.daemon[0])
 
-async def _live(
-    found: Latency, folder: Path, broker_port: int, aggregator: Aggregator, script: Bare, life: int
-) -> None:
-    disk = slow_disk(folder, f"slow-{life}", SLOW_SYNC_MS)
-    environments = {DAEMON: None, SLOW: disk.environment} if disk else {DAEMON: None}
-    programs: dict[str, Bare | Homeflex] = {BARE: script}
-    async with contextlib.AsyncExitStack() as stack:
-        for number, (name, environment) in enumerate(environments.items()):
-            site = f"home-{life}-{number}"
-            trust = aggregator.trust_store(site)
-            home = homeflex(site, folder / site, broker_port, trust, environment=environment)
-            daemon = await stack.enter_async_context(home)
-            ready_s = await daemon.start()
-            if name == DAEMON:
-                found.ready_s.append(ready_s)
-            programs[name] = daemon
-            await aggregator.online(site)
-            await daemon.settled()
-        for pair in range(HOLDS_PER_LIFE):
-            await _hold_and_end(found.timings if pair else found.first, aggregator, programs)
-    if disk:
-        found.slow_syncs = (found.slow_syncs or 0) + disk.syncs
+    async def _hold(self, program: Bare | Homeflex, into: list[Timing], pause_s: float) -> str:
+        id_, timing = await self.aggregator.hold(program)
+        into.append(timing)
+        await asyncio.sleep(pause_s)
+        return id_
 
-
-async def _hold_and_end(
-    into: defaultdict[str, list[Timing]], aggregator: Aggregator, programs: dict[str, Bare | Homeflex]
-) -> None:
-    ids: dict[str, str] = {}
-    for name, program in programs.items():
-        ids[name], timing = await aggregator.hold(program)
-        into[name].append(timing)
-        await asyncio.sleep(random.uniform(*SLOT_S))
-    for name, program in programs.items():
-        into[name].append(await aggregator.end(program, ids[name]))
-        await asyncio.sleep(random.uniform(*SLOT_S))
+    async def _end(self, program: Bare | Homeflex, id_: str, into: list[Timing], pause_s: float) -> None:
+        into.append(await self.aggregator.end(program, id_))
+        await asyncio.sleep(pause_s)

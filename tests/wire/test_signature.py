@@ -18,7 +18,7 @@ from gateway.wire.keys import KeyRing, parse_keys
 from gateway.wire.message import digest
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Reception, Unacceptable
-from gateway.wire.signature import new_private_key, opened, public_x, sign, verify
+from gateway.wire.signature import new_private_key, opened, public_x, sign, unverified_digest, verify
 from tests.wire.bodies import DISPATCH, EXAMPLE, NOW_UTC_S, SITE, written
 
 SECRET = bytes(range(32))
@@ -271,3 +271,11 @@ def test_verify_and_parse_take_a_small_part_of_a_millisecond() -> None:
         parse_order(opened_here(message, required=True), SITE)
         took_s.append(time.perf_counter() - began_s)
     assert min(took_s) < 0.0016
+
+
+def test_the_digest_of_an_unverified_message_is_that_of_the_body_it_carries() -> None:
+    body = b'{"schema":"homeflex.dispatch.v1"}'
+    token = sign(body, new_private_key(), "k", "homeflex.dispatch.v1")
+    assert unverified_digest(token) == hashlib.sha256(body).hexdigest()
+    assert unverified_digest(body) == hashlib.sha256(body).hexdigest()
+    assert unverified_digest(b"a.!.c") == hashlib.sha256(b"a.!.c").hexdigest()
