@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,34 @@ from gateway.daemon.sections import (
 )
 
 ModelT = TypeVar("ModelT")
+SOCKET_PATH_MAX = 107  # bytes; sun_path of unix(7), without its NUL
+MISSING = {  # what would be right where something required is missing
+    "site": "[site] with `id` and `zone`",
+    "id": 'id = "home-7f3a"',
+    "zone": 'zone = "Europe/London"',
+    "host": 'host = "192.168.1.20"',
+    "ca": 'ca = "broker-ca.pem"',
+    "fuse_a": "fuse_a = 60",
+    "silent_meter_w": "silent_meter_w = 3000",
+    "class": 'class = "heat"',
+    "nominal_w": "nominal_w = 2400",
+    "power_w": 'power_w = ["meter.power_w"]',
+    "from": 'from = "06:30"',
+    "to": 'to = "22:00"',
+    "value": "value = 19.5",
+    "driver": 'driver = "modbus"',
+    "profile": 'profile = "xtherma"',
+    "broker": 'broker = { host = "127.0.0.1" }',
+    "points": 'points.room_c = { topic = "zigbee2mqtt/living-room", json = "temperature" }',
+    "topic": 'topic = "zigbee2mqtt/living-room"',
+}
+SHAPES = {
+    "tuple_type": 'should be a list, as in ["a", "b"]',
+    "model_type": "should be a table",
+    "dict_type": "should be a table",
+    "mapping_type": "should be a table",
+}
+SHOWN_MAX = 60  # characters of a value that is wrong
 
 
 class ConfigError(Exception):
@@ -92,26 +121,47 @@ def parse(text: str, kind: Callable[[str], DriverKind], folder: Path) -> Config:
     Raises:
         ConfigError: it says none; every problem at once, each with field, value and what would be right.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"not TOML: {error}",)) from error
-    try:
-        file = File.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError((*_problems(error), *_device_problems(raw, kind))) from error
-    devices, problems = _devices(file.devices, kind, folder)
-    problems += _together(file)
+    raw = _toml(text)
+    file, unsound, problems = _file(raw)
+    devices, faults = _devices(file.devices, kind, folder)
+    problems += [*faults, *_together(file, unsound, devices, folder)]
     if problems:
         raise ConfigError(tuple(problems))
     return _config(file, devices, folder)
 
 
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(("not TOML: nested too deeply",)) from error
+    except ValueError as error:  # also a number of thousands of digits
+        raise ConfigError((f"not TOML: {error}",)) from error
+
+
+def _file(raw: dict[str, Any]) -> tuple[File, set[str], list[str]]:
+    """The file; where it has faults, what is sound of it, the tables left out, and the faults.
+
+    So what tables must agree on is looked at, and told, together with what is wrong in one of them.
+    """
+    try:
+        return File.model_validate(raw), set(), []
+    except ValidationError as error:
+        unsound = {".".join(str(part) for part in item["loc"][:2]) for item in error.errors()}
+        unsound |= {path.partition(".")[0] for path in unsound}
+        sound: dict[str, Any] = {"site": {"id": "unsound", "zone": "UTC"}}
+        for name, table in raw.items():
+            if name in ("devices", "asset") and isinstance(table, dict):
+                sound[name] = {key: part for key, part in table.items() if f"{name}.{key}" not in unsound}
+            elif name not in unsound:
+                sound[name] = table
+        return File.model_validate(sound), unsound, _problems(error)
+
+
 def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
     supply = None
     if fuse := file.supply:
-        watts = int(fuse.fuse_a * fuse.volts * fuse.phases)
-        supply = Supply(watts, fuse.restore_s, fuse.meter_max_age_s, fuse.silent_meter_w)
+        supply = Supply(fuse.fuse_w, fuse.restore_s, fuse.meter_max_age_s, fuse.silent_meter_w)
     return Config(
         site=file.site,
         paths=_rooted(file.paths, folder),
@@ -150,37 +200,52 @@ def _devices(
     for name, section in sections.items():
         try:
             devices[name] = _device(name, section, kind, folder)
+        except ConfigError as error:
+            problems += error.problems
         except ValidationError as error:
             problems += _problems(error, f"devices.{name}")
-        except (KeyError, ValueError) as error:
-            problems.append(f"devices.{name}: {error.args[0]}")
+        except ValueError as error:  # its profile
+            problems.append(f"devices.{name}: {error}")
     return devices, problems
 
 
 def _device(name: str, section: dict[str, Any], kind: Callable[[str], DriverKind], folder: Path) -> Device:
     settings = dict(section)
     driver = settings.pop("driver", None)
-    if not isinstance(driver, str):
-        raise ValueError('`driver` is missing; driver = "modbus" would be right')
-    found = kind(driver)
+    found = _kind(f"devices.{name}.driver", driver, kind)
     parsed = found.settings.model_validate(settings)
     profile = found.profile(parsed)
-    digest = _digest([driver, section, profile, _secret_digests(section, folder)])
-    return Device(name, driver, _rooted(parsed, folder), found.ability(parsed), digest, profile)
+    rooted = _rooted(parsed, folder)
+    digest = _digest([driver, section, profile, _secrets(rooted)])
+    return Device(name, driver, rooted, found.ability(parsed), digest, profile)
 
 
-def _secret_digests(section: Mapping[str, Any], folder: Path) -> list[str]:
+def _kind(path: str, driver: Any, kind: Callable[[str], DriverKind]) -> DriverKind:
+    if driver is None:
+        raise ConfigError((f"{path}: is missing; {MISSING['driver']} would be right",))
+    if not isinstance(driver, str):
+        raise ConfigError((f"{path}: {_shown(driver)} should be a name; {MISSING['driver']} would be right",))
+    try:
+        return kind(driver)
+    except KeyError as error:
+        raise ConfigError((f"{path}: {_shown(driver)} {error.args[0]}",)) from error
+
+
+def _secrets(settings: object) -> list[str]:
     """A changed secret is a changed device, though the configuration names only its file."""
-    files = [folder / v for k, v in _walk(section) if k.endswith("_file") and isinstance(v, str)]
-    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()]
+    if not isinstance(settings, BaseModel):
+        return []
+    values = [(name, getattr(settings, name)) for name in type(settings).model_fields]
+    files = [value for name, value in values if name.endswith("_file") and isinstance(value, Path)]
+    return [*map(_fingerprint, files), *(found for _, value in values for found in _secrets(value))]
 
 
-def _walk(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _walk(value)
-        else:
-            yield key, value
+def _fingerprint(file: Path) -> str:
+    """Empty where it cannot be read: that is for the driver to tell, the other devices go on."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def _rooted(model: ModelT, folder: Path) -> ModelT:
@@ -197,29 +262,64 @@ def _rooted(model: ModelT, folder: Path) -> ModelT:
     return model.model_copy(update=changes)
 
 
-def _together(file: File) -> list[str]:
+def _together(file: File, unsound: set[str], devices: Mapping[str, Device], folder: Path) -> list[str]:
+    """What tables must agree on; nothing is said that rests on an unsound one."""
     problems = []
-    names = ", ".join(file.devices) or "none"
-    for path, source in _sources(file):
-        device = source.partition(".")[0]
-        if device not in file.devices:
-            problems.append(f"{path}: {source}: there is no device {device!r}; there are {names}")
-    controls: dict[str, str] = {}
-    for name, section in file.asset.items():
-        if name in RESERVED:
-            problems.append(f"asset.{name}: the contract keeps this name; choose another")
-        if section.control is None:
-            continue
-        if section.control not in file.devices:
-            problems.append(f"asset.{name}.control: no device {section.control!r}; there are {names}")
-        if other := controls.get(section.control):
-            problems.append(f"asset.{name}.control: {section.control} already holds {other}")
-        controls[section.control] = name
-    if file.uplink and file.security.require_signatures and file.security.keys is None:
-        problems.append("security.keys: is missing; the trust store's file, or require_signatures = false")
-    if file.supply and not file.boundary:
-        problems.append("supply: needs [boundary] with the meter's power_w to know what is left")
+    named = {*file.devices, *(path.removeprefix("devices.") for path in unsound)}
+    if "devices" not in unsound or file.devices:
+        names = ", ".join(file.devices) or "none"
+        for path, source in _sources(file):
+            device = source.partition(".")[0]
+            if device not in named:
+                problems.append(f"{path}: {source!r}: there is no device {device!r}; there are {names}")
+        problems += _controls(file, named, devices)
+    problems += [
+        f"asset.{name}: the contract keeps this name; choose another"
+        for name in file.asset
+        if name in RESERVED
+    ]
+    if file.uplink and "security" not in unsound and _is_keyless(file):
+        problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
+    if file.supply and not file.boundary and "boundary" not in unsound:
+        problems.append('boundary: is missing; [supply] needs it with power_w = ["meter.power_w"]')
+    if len(os.fsencode(folder / file.paths.socket)) > SOCKET_PATH_MAX:
+        problems.append(
+            f"paths.socket: {_shown(file.paths.socket)} is too long; {SOCKET_PATH_MAX} bytes in all"
+        )
     return problems
+
+
+def _is_keyless(file: File) -> bool:
+    return file.security.require_signatures and file.security.keys is None
+
+
+def _controls(file: File, named: set[str], devices: Mapping[str, Device]) -> list[str]:
+    problems = []
+    taken: dict[str, str] = {}
+    for name, section in file.asset.items():
+        control, path = section.control, f"asset.{name}.control"
+        if control is None:
+            continue
+        if control not in named:
+            names = ", ".join(file.devices) or "none"
+            problems.append(f"{path}: {control!r}: there is no such device; there are {names}")
+        if other := taken.setdefault(control, name) != name and taken[control]:
+            problems.append(f"{path}: {control!r} already holds {other}; a device holds one asset")
+        if (device := devices.get(control)) and (why := _cannot_hold(device, section.nominal_w)):
+            problems.append(f"{path}: {control!r} {why}")
+    return problems
+
+
+def _cannot_hold(device: Device, nominal_w: int) -> str:
+    lowest_w = device.ability.lowest_w
+    if lowest_w is None:
+        return (
+            "cannot be held; leave `control` out to only watch the asset"
+            " (a device that does not fall back by itself needs harmless_w)"
+        )
+    if lowest_w >= nominal_w:
+        return f"cannot be held below {lowest_w} W, and the asset draws at most nominal_w = {nominal_w}"
+    return ""
 
 
 def _sources(file: File) -> Iterator[tuple[str, str]]:
@@ -231,28 +331,26 @@ def _sources(file: File) -> Iterator[tuple[str, str]]:
             yield from ((f"boundary.{field}", source) for source in getattr(file.boundary, field))
 
 
-def _device_problems(raw: dict[str, Any], kind: Callable[[str], DriverKind]) -> list[str]:
-    sections = raw.get("devices")
-    if not isinstance(sections, dict):
-        return []
-    well_formed = {name: s for name, s in sections.items() if isinstance(s, dict)}
-    return _devices(well_formed, kind, Path())[1]
-
-
 def _problems(error: ValidationError, under: str = "") -> list[str]:
     return [_problem(item, under) for item in error.errors()]
 
 
 def _problem(item: Any, under: str) -> str:
-    path = ".".join(str(part) for part in ((under,) if under else ()) + tuple(item["loc"]))
+    parts = [str(part) for part in item["loc"] if part != "[key]"]
+    path = ".".join([under, *parts] if under else parts)
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown; remove it or correct its name"
+        return f"{path}: unknown; remove it or correct its name"  # its value may be a secret
     if item["type"] == "missing":
-        return f"{path}: is missing"
-    said = item["input"]
-    shown = f"{said!r}: " if isinstance(said, str | int | float | bool) else ""
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{path}: {shown}{message[0].lower()}{message[1:]}"
+        right = MISSING.get(parts[-1])
+        return f"{path}: is missing" + (f"; {right} would be right" if right else "")
+    message = SHAPES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    said = "" if isinstance(item["input"], dict | list | BaseModel) else f"{_shown(item['input'])} "
+    return f"{path}: {said}{message[0].lower()}{message[1:]}".replace(" input should", " should")
+
+
+def _shown(value: object) -> str:
+    text = repr(str(value)) if isinstance(value, str | Path) else str(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
 
 
 def _digest(value: object) -> str:

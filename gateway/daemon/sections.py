@@ -57,7 +57,6 @@ Claim = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Seconds = Annotated[Number, Field(ge=0, le=604_800)]
-RoomC = Annotated[Number, Field(ge=5, le=30)]
 Watts = Annotated[Whole, Field(ge=0, le=100_000)]
 RESERVED = {"ack", "site", "status", "boundary"}
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -269,7 +268,7 @@ class AssetSection(Section):
     def _can_be_kept(self) -> Self:
         comfort = self.comfort
         if (comfort.room_min_c.values or comfort.room_max_c.values) and not self.room_c:
-            raise ValueError("comfort has a room limit, so room_c needs a source, as in [\"room.room_c\"]")
+            raise ValueError('comfort has a room limit, so room_c needs a source, as in ["room.room_c"]')
         for row in self.schedule:
             if not 0 <= row.value <= 100_000:
                 raise ValueError(f"schedule: {row.value:g} is no power in watts, 0 to 100000")

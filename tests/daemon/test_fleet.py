@@ -22,9 +22,9 @@ from drivers.base import (
     WrongDevice,
 )
 from gateway.core.model import Ability, Point
-from gateway.daemon.clock import Clock
 from gateway.daemon.config import Device
 from gateway.daemon.fleet import Fleet, Health
+from tests.faults.virtual_clock import virtual, virtual_clock
 
 
 class Echo:
@@ -131,9 +131,7 @@ def fleet(house: House, driver: type = Listener) -> Fleet:
     def open_driver(device: Device, _links: Links) -> Listener:
         return driver(device.settings)  # type: ignore[no-any-return]
 
-    return Fleet(
-        open_driver, lambda _name: NoFacts(), house, Clock(monotonic=asyncio.get_running_loop().time)
-    )
+    return Fleet(open_driver, lambda _name: NoFacts(), house, virtual_clock())
 
 
 @pytest.fixture
@@ -204,7 +202,7 @@ async def test_a_wrong_device_is_called_once_and_a_person_is_told(echoes: list[E
         assert not house.healths["d0"][-1].online
 
 
-@pytest.mark.looptime
+@virtual
 async def test_retries_grow_but_never_beyond_their_bound() -> None:
     calls: list[float] = []
 
@@ -222,7 +220,7 @@ async def test_retries_grow_but_never_beyond_their_bound() -> None:
     assert len(calls) > 15
 
 
-@pytest.mark.looptime
+@virtual
 async def test_one_driver_with_a_bug_does_not_stop_the_others() -> None:
     class Mixed(Listener):
         async def run(self, port: DevicePort) -> None:
@@ -241,7 +239,7 @@ async def test_one_driver_with_a_bug_does_not_stop_the_others() -> None:
         assert "ZeroDivisionError" in house.healths["bad"][-1].why
 
 
-@pytest.mark.looptime
+@virtual
 async def test_a_refusal_is_not_hurried() -> None:
     calls: list[float] = []
 
