@@ -10,6 +10,7 @@ minutes nobody else holds yet. So a crash neither loses a minute nor tells its e
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -147,7 +148,10 @@ class Minutes:
                 point.ready += [(r, encode(self._row(point, r))) for r in stamped]
                 point.waiting = []
                 point.forget_notes()
-        return any(point.ready for point in self._points.values())
+        # All points' minutes go in one message: the first to be cut waits for the others, 1.5 s at most.
+        edges_s = [metering.due_s(p.meter) - p.meter.spec.wait_s for p in self._points.values()]
+        is_whole = min(edges_s, default=math.inf) > anchor.mono_s
+        return is_whole and any(point.ready for point in self._points.values())
 
     def edge(self) -> Iterable[PutMeta]:
         """What the next run needs to go on from here; nothing while the clock is not trusted."""
