@@ -162,20 +162,23 @@ class Answers:
     # --- what is done -----------------------------------------------------------------------------------
 
     def _take_back(self, question: Question) -> Answer:
-        asset, for_s = question.get("asset"), question.get("for_s", 0.0)
-        if asset is None:
+        if question.get("asset") is None:
             return {"error": "which asset? homeflex override heat --for 2h would be right"}
-        return self._overridden(asset, for_s, "taken back" if for_s else "override ended")
+        for_s = _seconds(question.get("for_s"), 0.0)
+        return self._overridden(question.get("asset"), for_s, "taken back" if for_s else "override ended")
 
     def _release(self, question: Question) -> Answer:
-        return self._overridden(question.get("asset"), question.get("for_s", 3600.0), "given back")
+        for_s = _seconds(question.get("for_s"), 3600.0)
+        if for_s == 0:
+            return {"error": "for how long? homeflex release --for 1h would be right"}
+        return self._overridden(question.get("asset"), for_s, "given back")
 
     def _overridden(self, asset: str | None, for_s: float, what: str) -> Answer:
         if not 0 <= for_s <= LONGEST_OVERRIDE_S:
             return {"error": f"{for_s:g} s is not between 0 and 7 days"}
         meant = self._override(asset, for_s)
         if not meant:
-            return {"error": self._no_such(asset)}
+            return {"error": self._not_held(asset)}
         lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
         return {"done": f"{', '.join(meant)}: {what}{lasts}"}
 
@@ -195,7 +198,12 @@ class Answers:
 
     def _no_such(self, asset: str | None) -> str:
         names = ", ".join(a.id for a in self._home.config.assets) or "none"
-        return f"no asset {asset!r}; there are {names}"
+        return f"no asset {asset!r}; there are {names}" if asset else "no asset is configured"
+
+    def _not_held(self, asset: str | None) -> str:
+        if any(a.id == asset for a in self._home.config.assets):
+            return f"{asset} is only watched: nothing holds it"
+        return self._no_such(asset) if asset else "nothing here is held: no asset has a `control`"
 
 
 def failsafe(ability: Ability) -> str:
@@ -206,6 +214,13 @@ def failsafe(ability: Ability) -> str:
         return f"KEEPS our last setting for ever (never below {ability.lowest_w} W)"
     by = "by its own timer" if ability.fallback is FallbackBy.DEVICE else "when our renewals stop"
     return f"runs by its own control again within {ability.lease_s:.0f} s, {by}"
+
+
+def _seconds(value: object, otherwise: float) -> float:
+    """A length of time out of a question; what is none is no possible one."""
+    if value is None:
+        return otherwise
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def _instruction(entry: Entry) -> InstructionLine:

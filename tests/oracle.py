@@ -96,7 +96,8 @@ def fuse(snapshot: Snapshot, plan: Plan) -> bool:
         held_w = next(s.at_most_w for s in plan.setpoints if s.asset == asset.id)
         levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
         lowest = lowest and held_w == min(levels)
-        total_w += _draws_w(snapshot, asset) if held_w is None else held_w
+        draws_w = _draws_w(snapshot, asset)
+        total_w += draws_w if held_w is None else min(draws_w, held_w)
     return lowest or total_w <= max(0, _left_w(snapshot)) + 1 or not _tight(snapshot)
 
 

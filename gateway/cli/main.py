@@ -5,8 +5,10 @@ Exit codes: 0 done; 1 not done (the message says why); 2 wrong usage; 3 the daem
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -21,9 +23,14 @@ CONFIG = Path("/etc/homeflex/homeflex.toml")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     help="homeflex: a household's electric load as flexibility, within the household's limits.",
 )
-config_app = typer.Typer(no_args_is_help=True, help="The site's configuration.")
+config_app = typer.Typer(
+    no_args_is_help=True,
+    help="The site's configuration.",
+    epilog="Example: homeflex config check homeflex.toml",
+)
 app.add_typer(config_app, name="config")
 
 ConfigFile = Annotated[
@@ -31,7 +38,7 @@ ConfigFile = Annotated[
     typer.Option("--config", "-c", envvar="HOMEFLEX_CONFIG", help="The site's configuration file."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 def main() -> None:
@@ -61,8 +68,12 @@ def demo(
     ] = None,
 ) -> None:
     """A simulated home on its real protocols, with the real daemon: five scenes, judged from outside."""
-    import gateway.demo.director as director
-
+    try:
+        import gateway.demo.director as director
+    except ModuleNotFoundError as error:
+        if error.name != "iotcore":
+            raise
+        _fail('the demo brings a broker of its own: pip install "homeflex[demo]"', as_json=False)
     if judge:
         raise typer.Exit(director.judge(judge))
     raise typer.Exit(director.show(for_s, json_file, sabotage))
@@ -120,7 +131,8 @@ def release(
     except NoAnswer:
         import gateway.app as daemon
 
-        answer = daemon.release(config, asset)
+        with contextlib.redirect_stdout(sys.stderr):  # what it logs is no part of the answer
+            answer = daemon.release(config, asset)
     if "error" in answer:
         _fail(answer["error"], as_json)
     _print(answer, as_json, lambda done: done["done"])
@@ -139,9 +151,9 @@ def config_check(
         _say_json({"file": str(file), "ok": not problems, "problems": list(problems)})
     else:
         for problem in problems:
-            out.print(f"{file}: {problem}", markup=False, highlight=False)
+            out.print(f"{file}: {problem}")
         if not problems:
-            out.print(f"{file}: good", markup=False, highlight=False)
+            out.print(f"{file}: good")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -180,7 +192,7 @@ def _socket(config: Path) -> Path:
     """Where the daemon of this configuration listens: read without the daemon's libraries, for speed."""
     try:
         named = tomllib.loads(config.read_text()).get("paths", {}).get("socket")
-    except (OSError, AttributeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, AttributeError, ValueError) as error:
         raise typer.BadParameter(f"{config}: {error}") from error
     return config.parent / (named if isinstance(named, str) else "state/console.sock")
 
@@ -189,4 +201,6 @@ def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not found:
         raise typer.BadParameter(f"{text!r} is no duration; 90s, 30m, 2h or 1d would be")
+    if not float(found[1]):
+        raise typer.BadParameter(f"{text!r} is no time at all; `override ASSET --end` ends an override")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,13 +25,13 @@ class NoAnswer(Exception):
 @asynccontextmanager
 async def serve(path: Path, answer: Callable[[Question], Awaitable[Answer]]) -> AsyncIterator[None]:
     """Answer questions at `path` while inside; readable and writable by owner and group only."""
-    slots = asyncio.Semaphore(CLIENTS_MAX)
+    talking: set[asyncio.Task[None]] = set()
 
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            async with slots:
-                await _converse(reader, writer, answer)
-        writer.close()
+    def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = _talk(reader, writer, answer, busy=len(talking) >= CLIENTS_MAX)
+        task = asyncio.create_task(conversation, name="console")
+        talking.add(task)
+        task.add_done_callback(talking.discard)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -42,6 +41,8 @@ async def serve(path: Path, answer: Callable[[Question], Awaitable[Answer]]) -> 
         yield
     finally:
         server.close()
+        for task in talking:
+            task.cancel()
         path.unlink(missing_ok=True)
 
 
@@ -62,6 +63,24 @@ def ask(path: Path, question: Question) -> Any:
             raise NoAnswer(f"no daemon answers at {path} ({error}); is `homeflex run` up?") from error
 
 
+async def _talk(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    answer: Callable[[Question], Awaitable[Answer]],
+    *,
+    busy: bool,
+) -> None:
+    try:
+        if busy:
+            await _say(writer, {"error": f"{CLIENTS_MAX} others are asking; try again in a moment"})
+        else:
+            await _converse(reader, writer, answer)
+    except (ConnectionError, TimeoutError):
+        writer.transport.abort()  # gone, silent, or not reading: closing would wait for them to read
+    finally:
+        writer.close()
+
+
 async def _converse(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -71,19 +90,25 @@ async def _converse(
         try:
             async with asyncio.timeout(IDLE_S):
                 line = await reader.readline()
-        except ValueError:
-            line = b"too long"
+        except ValueError:  # what follows is the rest of it: nothing more is read
+            await _say(writer, {"error": f"a question has at most {QUESTION_MAX} bytes"})
+            return
         if not line:
             return
-        writer.write(json.dumps(await _answer(line, answer)).encode() + b"\n")
+        await _say(writer, await _answer(line, answer))
+
+
+async def _say(writer: asyncio.StreamWriter, said: Answer) -> None:
+    writer.write(json.dumps(said).encode() + b"\n")
+    async with asyncio.timeout(IDLE_S):
         await writer.drain()
 
 
 async def _answer(line: bytes, answer: Callable[[Question], Awaitable[Answer]]) -> Answer:
     try:
         question = json.loads(line)
-        if not isinstance(question, dict) or not isinstance(question.get("ask"), str):
-            raise ValueError
-    except ValueError:
+    except (ValueError, RecursionError):
+        question = None
+    if not isinstance(question, dict) or not isinstance(question.get("ask"), str):
         return {"error": 'not a question; {"ask": "status"} would be one'}
     return await answer(question)  # type: ignore[arg-type]  # the answerer checks the verb and its words

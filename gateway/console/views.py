@@ -6,7 +6,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.console.answers import AssetLine, DeviceLine, Status, Why, WhyAll
+from gateway.console.answers import (
+    AssetLine,
+    DeviceLine,
+    InstructionAsset,
+    InstructionLine,
+    Status,
+    Why,
+    WhyAll,
+)
 
 
 def status(answer: Status) -> RenderableType:
@@ -15,7 +23,7 @@ def status(answer: Status) -> RenderableType:
     if answer["assets"]:
         parts.append(_assets(answer["assets"]))
     if answer["instructions"]:
-        parts.append(_instructions(answer))
+        parts.append(_instructions(answer["instructions"]))
     parts.append(_devices(answer["devices"]))
     return Group(*parts)
 
@@ -74,15 +82,21 @@ def _assets(assets: list[AssetLine]) -> Table:
     return table
 
 
-def _instructions(answer: Status) -> Table:
-    table = Table("instruction", "window", "asset", "status", "because", box=None, pad_edge=False)
-    for instruction in answer["instructions"]:
+def _instructions(instructions: list[InstructionLine]) -> Text:
+    lines = Text()
+    for instruction in instructions:
         window = f"{instruction['start'][11:19]}-{instruction['end'][11:19]}Z"
+        lines.append(f"instruction {instruction['id']}   {instruction['service']} {window}\n")
         for asset in instruction["assets"]:
-            state = f"{asset['status']}, {asset['extent']}"
-            reason = f"{asset['reason']}: {asset['text']}" if asset["text"] else asset["reason"]
-            table.add_row(instruction["id"], window, asset["asset"], state, reason)
-    return table
+            lines.append(f"  {asset['asset']}: {_life(asset)}\n")
+    return lines
+
+
+def _life(asset: InstructionAsset) -> str:
+    """One asset's life on an instruction: how far it is, how far it gets, and why."""
+    return ", ".join(
+        word for word in (asset["status"], asset["extent"], asset["reason"], asset["text"]) if word
+    )
 
 
 def _devices(devices: list[DeviceLine]) -> Table:
@@ -107,8 +121,7 @@ def _why(asset: Why) -> RenderableType:
         ]
         lines.append(f"\n  limit ({limit['rank']}): {', '.join(bounds)} - {limit['text']}")
     for instruction in asset["instructions"]:
-        lines.append(f"\n  instruction {instruction['instruction']}: {instruction['status']}, ")
-        lines.append(f"{instruction['extent']}, {instruction['reason']} {instruction['text']}")
+        lines.append(f"\n  instruction {instruction['instruction']}: {_life(instruction)}")
     for field, source in asset["sources"].items():
         lines.append(f"\n  {field}: {source}")
     lines.append(f"\n  if the gateway is gone: {asset['failsafe']}")

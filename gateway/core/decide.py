@@ -127,34 +127,34 @@ def _under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoin
     if snapshot.supply is None:
         return settled
     left_w, text = supply.left_for_assets(snapshot, snapshot.supply)
-    lowest_w = {a.id: a.ability.lowest_w for a in snapshot.assets if a.ability.lowest_w is not None}
-    later_w = sum(lowest_w.values())
-    assets = {a.id: a for a in snapshot.assets}
+    assets = {a.id: a for a in snapshot.assets if a.ability.holds}
+    draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s) for s in settled if s.asset in assets}
+    least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
+    later_w = sum(least_w.values())
     result = []
     for setpoint in settled:
-        asset = assets[setpoint.asset]
-        if asset.id in lowest_w:
-            later_w -= lowest_w[asset.id]
-            setpoint, draws_w = _lowered(snapshot, asset, setpoint, left_w - later_w, text)
-            left_w -= draws_w
+        if asset := assets.get(setpoint.asset):
+            later_w -= least_w[asset.id]
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left_w - later_w, text)
+            left_w -= _draws_w(snapshot, asset, setpoint)
         result.append(setpoint)
     return result
 
 
-def _lowered(
-    snapshot: Snapshot, asset: Asset, setpoint: Setpoint, left_w: int, text: str
-) -> tuple[Setpoint, int]:
-    """The setpoint, lowered if it draws more than is left, and what it draws."""
-    draws_w = setpoint.at_most_w
-    if draws_w is None:
-        draws_w = math.ceil(supply.demand_w(snapshot, asset))
+def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> int:
+    demand_w = math.ceil(supply.demand_w(snapshot, asset))
+    return demand_w if setpoint.at_most_w is None else min(demand_w, setpoint.at_most_w)
+
+
+def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left_w: int, text: str) -> Setpoint:
+    """The setpoint, lowered as far as it goes if it draws more than is left."""
     if draws_w <= left_w:
-        return setpoint, draws_w
+        return setpoint
     level_w = asset.ability.at_or_below(max(0, left_w))
     level_w = asset.ability.lowest_w if level_w is None else level_w
     if level_w is None or (setpoint.at_most_w is not None and level_w >= setpoint.at_most_w):
-        return setpoint, draws_w
-    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text), level_w
+        return setpoint
+    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text)
 
 
 def _given(snapshot: Snapshot, share: Share, setpoint: Setpoint, room: Room) -> Given:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from drivers.base import DriverKind
 from gateway.core.bind import FIELDS
 from gateway.core.model import Ability, Asset, Supply
+from gateway.daemon.problem import problems_of, right_for, shown
 from gateway.daemon.sections import (
     RESERVED,
     AssetSection,
@@ -38,33 +39,6 @@ from gateway.daemon.sections import (
 
 ModelT = TypeVar("ModelT")
 SOCKET_PATH_MAX = 107  # bytes; sun_path of unix(7), without its NUL
-MISSING = {  # what would be right where something required is missing
-    "site": "[site] with `id` and `zone`",
-    "id": 'id = "home-7f3a"',
-    "zone": 'zone = "Europe/London"',
-    "host": 'host = "192.168.1.20"',
-    "ca": 'ca = "broker-ca.pem"',
-    "fuse_a": "fuse_a = 60",
-    "silent_meter_w": "silent_meter_w = 3000",
-    "class": 'class = "heat"',
-    "nominal_w": "nominal_w = 2400",
-    "power_w": 'power_w = ["meter.power_w"]',
-    "from": 'from = "06:30"',
-    "to": 'to = "22:00"',
-    "value": "value = 19.5",
-    "driver": 'driver = "modbus"',
-    "profile": 'profile = "xtherma"',
-    "broker": 'broker = { host = "127.0.0.1" }',
-    "points": 'points.room_c = { topic = "zigbee2mqtt/living-room", json = "temperature" }',
-    "topic": 'topic = "zigbee2mqtt/living-room"',
-}
-SHAPES = {
-    "tuple_type": 'should be a list, as in ["a", "b"]',
-    "model_type": "should be a table",
-    "dict_type": "should be a table",
-    "mapping_type": "should be a table",
-}
-SHOWN_MAX = 60  # characters of a value that is wrong
 
 
 class ConfigError(Exception):
@@ -155,7 +129,7 @@ def _file(raw: dict[str, Any]) -> tuple[File, set[str], list[str]]:
                 sound[name] = {key: part for key, part in table.items() if f"{name}.{key}" not in unsound}
             elif name not in unsound:
                 sound[name] = table
-        return File.model_validate(sound), unsound, _problems(error)
+        return File.model_validate(sound), unsound, problems_of(error)
 
 
 def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
@@ -196,14 +170,15 @@ def _asset(name: str, section: AssetSection, devices: Mapping[str, Device]) -> A
 def _devices(
     sections: Mapping[str, dict[str, Any]], kind: Callable[[str], DriverKind], folder: Path
 ) -> tuple[dict[str, Device], list[str]]:
-    devices, problems = {}, []
+    devices: dict[str, Device] = {}
+    problems: list[str] = []
     for name, section in sections.items():
         try:
             devices[name] = _device(name, section, kind, folder)
         except ConfigError as error:
             problems += error.problems
         except ValidationError as error:
-            problems += _problems(error, f"devices.{name}")
+            problems += problems_of(error, f"devices.{name}")
         except ValueError as error:  # its profile
             problems.append(f"devices.{name}: {error}")
     return devices, problems
@@ -222,13 +197,13 @@ def _device(name: str, section: dict[str, Any], kind: Callable[[str], DriverKind
 
 def _kind(path: str, driver: Any, kind: Callable[[str], DriverKind]) -> DriverKind:
     if driver is None:
-        raise ConfigError((f"{path}: is missing; {MISSING['driver']} would be right",))
+        raise ConfigError((f"{path}: is missing{right_for('driver')}",))
     if not isinstance(driver, str):
-        raise ConfigError((f"{path}: {_shown(driver)} should be a name; {MISSING['driver']} would be right",))
+        raise ConfigError((f"{path}: {shown(driver)} should be a name{right_for('driver')}",))
     try:
         return kind(driver)
     except KeyError as error:
-        raise ConfigError((f"{path}: {_shown(driver)} {error.args[0]}",)) from error
+        raise ConfigError((f"{path}: {error.args[0]}",)) from error
 
 
 def _secrets(settings: object) -> list[str]:
@@ -264,27 +239,19 @@ def _rooted(model: ModelT, folder: Path) -> ModelT:
 
 def _together(file: File, unsound: set[str], devices: Mapping[str, Device], folder: Path) -> list[str]:
     """What tables must agree on; nothing is said that rests on an unsound one."""
-    problems = []
-    named = {*file.devices, *(path.removeprefix("devices.") for path in unsound)}
-    if "devices" not in unsound or file.devices:
-        names = ", ".join(file.devices) or "none"
-        for path, source in _sources(file):
-            device = source.partition(".")[0]
-            if device not in named:
-                problems.append(f"{path}: {source!r}: there is no device {device!r}; there are {names}")
-        problems += _controls(file, named, devices)
-    problems += [
-        f"asset.{name}: the contract keeps this name; choose another"
-        for name in file.asset
-        if name in RESERVED
+    problems = [
+        f"asset.{n}: the contract keeps this name; choose another" for n in file.asset if n in RESERVED
     ]
+    if file.devices or "devices" not in unsound:
+        problems += _unknown_devices(file, unsound)
+    problems += _controls(file, devices)
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
     if file.supply and not file.boundary and "boundary" not in unsound:
         problems.append('boundary: is missing; [supply] needs it with power_w = ["meter.power_w"]')
     if len(os.fsencode(folder / file.paths.socket)) > SOCKET_PATH_MAX:
         problems.append(
-            f"paths.socket: {_shown(file.paths.socket)} is too long; {SOCKET_PATH_MAX} bytes in all"
+            f"paths.socket: {shown(file.paths.socket)} is too long; {SOCKET_PATH_MAX} bytes in all"
         )
     return problems
 
@@ -293,20 +260,30 @@ def _is_keyless(file: File) -> bool:
     return file.security.require_signatures and file.security.keys is None
 
 
-def _controls(file: File, named: set[str], devices: Mapping[str, Device]) -> list[str]:
-    problems = []
-    taken: dict[str, str] = {}
+def _unknown_devices(file: File, unsound: set[str]) -> list[str]:
+    named = {*file.devices, *(path.removeprefix("devices.") for path in unsound)}
+    names = ", ".join(file.devices) or "none"
+    mentions = [(path, source, source.partition(".")[0]) for path, source in _sources(file)]
+    mentions += [(f"asset.{n}.control", s.control, s.control) for n, s in file.asset.items() if s.control]
+    return [
+        f"{path}: {said!r}: there is no device {device!r}; there are {names}"
+        for path, said, device in mentions
+        if device not in named
+    ]
+
+
+def _controls(file: File, devices: Mapping[str, Device]) -> list[str]:
+    problems: list[str] = []
+    holds: dict[str, str] = {}
     for name, section in file.asset.items():
-        control, path = section.control, f"asset.{name}.control"
-        if control is None:
+        path, device = f"asset.{name}.control", devices.get(section.control or "")
+        if device is None:
             continue
-        if control not in named:
-            names = ", ".join(file.devices) or "none"
-            problems.append(f"{path}: {control!r}: there is no such device; there are {names}")
-        if other := taken.setdefault(control, name) != name and taken[control]:
-            problems.append(f"{path}: {control!r} already holds {other}; a device holds one asset")
-        if (device := devices.get(control)) and (why := _cannot_hold(device, section.nominal_w)):
-            problems.append(f"{path}: {control!r} {why}")
+        if device.name in holds:
+            problems.append(f"{path}: {device.name!r} holds {holds[device.name]} already; one asset a device")
+        if why := _cannot_hold(device, section.nominal_w):
+            problems.append(f"{path}: {device.name!r} {why}")
+        holds[device.name] = name
     return problems
 
 
@@ -329,28 +306,6 @@ def _sources(file: File) -> Iterator[tuple[str, str]]:
     if file.boundary:
         for field in ("power_w", "import_ws", "export_ws"):
             yield from ((f"boundary.{field}", source) for source in getattr(file.boundary, field))
-
-
-def _problems(error: ValidationError, under: str = "") -> list[str]:
-    return [_problem(item, under) for item in error.errors()]
-
-
-def _problem(item: Any, under: str) -> str:
-    parts = [str(part) for part in item["loc"] if part != "[key]"]
-    path = ".".join([under, *parts] if under else parts)
-    if item["type"] == "extra_forbidden":
-        return f"{path}: unknown; remove it or correct its name"  # its value may be a secret
-    if item["type"] == "missing":
-        right = MISSING.get(parts[-1])
-        return f"{path}: is missing" + (f"; {right} would be right" if right else "")
-    message = SHAPES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
-    said = "" if isinstance(item["input"], dict | list | BaseModel) else f"{_shown(item['input'])} "
-    return f"{path}: {said}{message[0].lower()}{message[1:]}".replace(" input should", " should")
-
-
-def _shown(value: object) -> str:
-    text = repr(str(value)) if isinstance(value, str | Path) else str(value)
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
 
 
 def _digest(value: object) -> str:

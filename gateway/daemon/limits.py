@@ -35,7 +35,7 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
             room_max_c=laid_out(comfort.room_max_c),
             hysteresis_c=comfort.hysteresis_c,
             room_max_age_s=comfort.room_max_age_s,
-            longest_hold_s=comfort.longest_hold_s or _longest_hold_s(section),
+            longest_hold_s=_longest_hold_s(section),
             rest_s=comfort.rest_s,
             min_run_s=care.min_run_s,
             min_rest_s=care.min_rest_s,
@@ -61,6 +61,8 @@ def _rows(times: tuple[Configured, ...]) -> tuple[Row, ...]:
 
 
 def _longest_hold_s(section: AssetSection) -> float:
+    if section.comfort.longest_hold_s is not None:
+        return section.comfort.longest_hold_s
     if section.storage and section.asset_class is AssetClass.HEAT:
         return LONGEST_HOLD_WITH_STORAGE_S
     return LONGEST_HOLD_S[section.asset_class]

@@ -83,7 +83,7 @@ class Site(Section):
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         if zone not in available_timezones():
-            raise ValueError('no such time zone; an IANA name like "Europe/London" would be right')
+            raise ValueError('is no time zone; an IANA name like "Europe/London" would be right')
         return zone
 
 
@@ -228,12 +228,16 @@ class Comfort(Section):
     def _number_or_table(cls, value: object) -> object:
         return _weekly(value)
 
+    @field_validator("room_min_c", "room_max_c")
+    @classmethod
+    def _liveable(cls, weekly: Weekly) -> Weekly:
+        for value in weekly.values:
+            if not 5 <= value <= 30:
+                raise ValueError(f"should be between 5 and 30 °C, not {value:g}")
+        return weekly
+
     @model_validator(mode="after")
     def _band(self) -> Self:
-        for name, weekly in (("room_min_c", self.room_min_c), ("room_max_c", self.room_max_c)):
-            for value in weekly.values:
-                if not 5 <= value <= 30:
-                    raise ValueError(f"{name} {value:g} is not between 5 and 30 °C")
         low, high = self.room_min_c.values, self.room_max_c.values
         if low and high and max(low) >= min(high):
             raise ValueError(f"room_min_c {max(low):g} is not below room_max_c {min(high):g}")
@@ -269,10 +273,15 @@ class AssetSection(Section):
         comfort = self.comfort
         if (comfort.room_min_c.values or comfort.room_max_c.values) and not self.room_c:
             raise ValueError('comfort has a room limit, so room_c needs a source, as in ["room.room_c"]')
-        for row in self.schedule:
-            if not 0 <= row.value <= 100_000:
-                raise ValueError(f"schedule: {row.value:g} is no power in watts, 0 to 100000")
         return self
+
+    @field_validator("schedule")
+    @classmethod
+    def _powers(cls, schedule: tuple[Row, ...]) -> tuple[Row, ...]:
+        for row in schedule:
+            if not 0 <= row.value <= 100_000:
+                raise ValueError(f"each value should be a power in watts, 0 to 100000, not {row.value:g}")
+        return schedule
 
 
 class Boundary(Section):

@@ -15,7 +15,7 @@ A sabotaged run breaks the device or the network in one scene, and only that sce
     1  the pump takes register 71 and does not follow it
     2  the pump, let go, creeps on at its lowest speed
     3  the pump's watchdog sleeps
-    4  the network acknowledges the readings of one minute and loses them, however often they are sent
+    4  the network acknowledges the readings of one minute and loses them, until the scene is over
     5  somebody on the path to the pump repeats the writes of a block he captured, and of its end
 """
 
@@ -201,6 +201,7 @@ class Director:
             await self._sleep_until(edge + 4.0)
             await self._stage.broker_returns()
             await self._until(_minute(edge), 20.0, 0.0)
+        self._stage.line.loses = None
 
     # --- what scenes are made of ---
 

@@ -187,11 +187,11 @@ class Evidence:
             if status.id == id and target.get("asset") == asset
         ]
 
-    def readings(self) -> list[Reading]:
-        """Every minute of every point, each (stream, seq, content) once, however often it was sent."""
+    def readings(self, before_utc_s: float = FOR_EVER_UTC_S) -> list[Reading]:
+        """Every minute of every point that was heard by then, each (stream, seq, content) once."""
         found = {
             reading: None
-            for _, topic, body in self._received(0.0, FOR_EVER_UTC_S)
+            for _, topic, body in self._received(0.0, before_utc_s)
             if topic == "telemetry"
             for reading in _readings(body)
         }

@@ -195,7 +195,7 @@ def _broker_gone(seen: Evidence, begin: float, end: float) -> Iterable[Claim]:
     if down is None or up is None:
         return [Claim("the broker went and came back", False)]
     edges, around = seen.minute_edges(down, up), seen.minute_edges(down - 60.0, end)
-    so_far = [r for r in seen.readings() if r.end_utc_s <= end]
+    so_far = [r for r in seen.readings(end) if r.end_utc_s <= end]
     recent = [r for r in so_far if r.end_utc_s in around]
     return [
         Claim("the daemon lived through it", seen.exit_code("daemon", begin, end) is None),

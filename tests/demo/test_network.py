@@ -68,10 +68,15 @@ async def test_a_broker_that_does_not_come_up_is_said_so(tmp_path: Path) -> None
         await broker.start()
 
 
-async def test_the_room_sensor_is_heard_as_a_zigbee_bridge_would_be(broker: Broker) -> None:
-    async with _client(broker.port, "listener") as listener:
+async def test_the_room_sensor_is_heard_as_a_zigbee_bridge_would_be(tmp_path: Path) -> None:
+    small = aiomqtt.ProtocolVersion.V311
+    household = Broker("household", tmp_path, "v4")
+    async with (
+        household.running(),
+        aiomqtt.Client("127.0.0.1", household.port, identifier="listener", protocol=small) as listener,
+    ):
         await listener.subscribe("zigbee2mqtt/+")
-        async with room.connected("127.0.0.1", broker.port) as publish:
+        async with room.connected("127.0.0.1", household.port) as publish:
             publish(19.416)
             message = await _next(listener)
     assert message.topic.value == "zigbee2mqtt/living-room"
