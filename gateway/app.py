@@ -252,6 +252,7 @@ class Daemon:
             await self._stop.wait()
             self._notify.stopping()
             deciding.cancel()
+            self.loop.stop()
             await self._end(uplink)
             for task in tasks:
                 task.cancel()

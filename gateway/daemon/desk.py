@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 BAD_SIGNATURE_EVERY_S = 10.0  # contract: answers to bad signatures, with a count
 UNJOURNALLED_MAX = 8  # messages left unacknowledged while the disk fails; more would stop stops arriving
+UNJOURNALLED_S = 5.0  # and for so long: all that arrive later wait behind them for their own PUBACK
 SAVE_COUNTS_EVERY_S = 60.0  # seconds counted for a running instruction, between its statuses
 FORGET_EVERY_S = 3600.0
 
@@ -80,7 +81,7 @@ class Desk:
         self._random = random.SystemRandom()
         self._bad_signatures = 0
         self._bad_answered_s = -BAD_SIGNATURE_EVERY_S
-        self._unjournalled: deque[Inbound] = deque()
+        self._unjournalled: deque[tuple[float, Inbound]] = deque()  # since when
         self._unsaved: list[Change] = []  # what a failing disk did not take; tried with the next
         self._saved_s = clock.monotonic_s()
         self._forgot_s = clock.monotonic_s()
@@ -161,9 +162,15 @@ class Desk:
                 text=f"the journal cannot be written: {why}",
             )
         )
-        self._unjournalled.append(inbound)
-        while len(self._unjournalled) > UNJOURNALLED_MAX:
-            self.acknowledge(self._unjournalled.popleft())
+        self._unjournalled.append((self._clock.monotonic_s(), inbound))
+        self._acknowledge_unjournalled()
+
+    def _acknowledge_unjournalled(self) -> None:
+        """Let go of those that were withheld for long enough, or are too many."""
+        before_s = self._clock.monotonic_s() - UNJOURNALLED_S
+        held = self._unjournalled
+        while held and (len(held) > UNJOURNALLED_MAX or held[0][0] <= before_s):
+            self.acknowledge(held.popleft()[1])
 
     def _refuse(self, inbound: Inbound, refusal: Unacceptable) -> None:
         """Answer what is not obeyed; bad signatures once in a while, with a count."""
@@ -231,6 +238,7 @@ class Desk:
 
     def _housekeep(self) -> None:
         now_s = self._clock.monotonic_s()
+        self._acknowledge_unjournalled()
         if now_s - self._saved_s >= SAVE_COUNTS_EVERY_S:
             self._saved_s = now_s
             running = [_put(e) for e in self.book.current.values() if e.is_open and e.is_decided]

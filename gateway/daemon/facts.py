@@ -6,8 +6,8 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from drivers.base import JsonValue
-from gateway.daemon.store import PutFact, Store
+from drivers.base import JsonValue, Refused
+from gateway.daemon.store import PutFact, StorageError, Store
 
 FACT_MAX = 16_384  # characters of one fact
 FACTS_MAX = 256  # of one device
@@ -58,9 +58,16 @@ class DeviceFacts:
         return self.all.get(self.device, key)
 
     async def put(self, key: str, value: JsonValue, *, durable: bool = False) -> None:
-        """Keep the fact; `durable` returns only when it is on the disk."""
+        """Keep the fact; `durable` returns only when it is on the disk.
+
+        Raises:
+            Refused: it cannot be, so what depends on it must not be done.
+        """
         if self.all.get(self.device, key) == value and not durable:
             return
         saving = self.all.put(self.device, key, value)
         if durable:
-            await saving
+            try:
+                await saving
+            except StorageError as error:
+                raise Refused(f"{key} cannot be kept: {error}") from error

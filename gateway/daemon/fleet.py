@@ -109,12 +109,16 @@ class Fleet:
                 self._running[name] = (device, port, task)
 
     def want(self, device: str, at_most_w: int | None) -> None:
-        """Ask a device to hold a power (W), or None to give it back; each call is a new lease."""
-        self._running[device][1].ask(at_most_w)
+        """Ask a device to hold a power (W), or None to give it back; each call is a new lease.
+
+        One that is being exchanged hears nothing: it is asked anew when it runs.
+        """
+        if device in self._running:
+            self._running[device][1].ask(at_most_w)
 
     def wanted(self, device: str) -> Want | None:
-        """What a device was last asked."""
-        return self._running[device][1].latest()
+        """What a device was last asked; None also while it is being exchanged."""
+        return self._running[device][1].latest() if device in self._running else None
 
     async def _supervise(self, device: Device, port: Port) -> None:
         retry_s = FIRST_RETRY_S

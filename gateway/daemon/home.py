@@ -107,7 +107,7 @@ class Home:
             assets=self.config.assets,
             states={asset.id: self._state(asset, now_s) for asset in self.config.assets},
             limits=self.limits,
-            supply=self.config.supply,
+            supply=self.config.supply if self._meter_had_its_time() else None,
             boundary_w=self.boundary_w(now_s),
             instructions=instructions,
             memory=self.memory,
@@ -124,10 +124,16 @@ class Home:
         Before that a device keeps the lease of an earlier run: deciding on half of the inputs would let
         go and hold again.
         """
-        if self._monotonic() - self._began_s > SETTLE_S:
-            return True
         fields = [asset.sources[name] for name in FIELDS if name in asset.sources]
-        return all(any(source in self.latest for source in sources) for sources in fields)
+        is_seen = all(any(source in self.latest for source in sources) for sources in fields)
+        had_its_time = is_seen or self._monotonic() - self._began_s > SETTLE_S
+        return had_its_time and (self.config.supply is None or self._meter_had_its_time())
+
+    def _meter_had_its_time(self) -> bool:
+        """Whether the boundary meter has spoken, or could have: a start alone is no silence to act on."""
+        boundary = self.config.boundary
+        is_seen = boundary is not None and any(source in self.latest for source in boundary.power_w)
+        return is_seen or self._monotonic() - self._began_s > SETTLE_S
 
     def _state(self, asset: Asset, now_s: float) -> AssetState:
         health = self.healths.get(asset.control) if asset.control else None

@@ -42,6 +42,7 @@ class Loop:
         self._asked_s: dict[str, float] = {}  # by device: when it was last asked
         self._began_s = -COALESCE_S
         self._soon: asyncio.TimerHandle | None = None
+        self._stopped = False
         self.turned_s = -math.inf  # when the last turn completed, for the watchdog
 
     async def run(self) -> None:
@@ -58,11 +59,17 @@ class Loop:
         elif self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(wait_s, self.turn)
 
+    def stop(self) -> None:
+        """Decide no more: what devices are asked from now on is for whoever gives them back."""
+        self._stopped = True
+
     def turn(self) -> Plan:
-        """One decision, applied."""
+        """One decision, applied; after `stop` the last one stands."""
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+        if self._stopped:
+            return self._home.plan
         self._began_s = self._clock.monotonic_s()
         snapshot = self.snapshot()
         plan = decide(snapshot)

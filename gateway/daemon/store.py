@@ -109,6 +109,7 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._writer = _Writer(path, self._answer, self._died)
         self._asked: dict[asyncio.Future[Any], float] = {}
+        self._gone = "the writer has ended"
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -120,6 +121,7 @@ class Store:
         try:
             yield store
         finally:
+            store._gone = "the store is closed"
             with contextlib.suppress(TimeoutError, StorageError):
                 await asyncio.wait_for(store._ask("close", ()), CLOSE_S)
 
@@ -151,7 +153,7 @@ class Store:
         future: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(_retrieved)
         if not self._writer.alive:
-            future.set_exception(StorageError("the store is closed"))
+            future.set_exception(StorageError(self._gone))
             return future
         if len(self._asked) >= QUEUED_MAX and verb != "close":
             future.set_exception(StorageError(f"{QUEUED_MAX} submissions wait for the disk already"))
@@ -179,7 +181,7 @@ class Store:
 
     def _died(self) -> None:
         """Called by the writer when a bug ends it: no one shall wait for it."""
-        gone = StorageError("the writer has ended")
+        gone = StorageError(self._gone)
         self._answer([("commit", future, gone) for future in list(self._asked)])
 
 
