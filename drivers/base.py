@@ -193,12 +193,14 @@ class DriverKind:
     `settings` is the pydantic model that parses the device's section of the configuration (unknown
     keys are its error). `ability` says what the device can be held at, without talking to it.
     `profile` names the data file it is driven by and the SHA-256 of its text, if there is one.
+    `points` names what it can publish; None: only the device itself can tell.
     """
 
     settings: type[Any]
     open: Callable[[Any, Links], Driver]
     ability: Callable[[Any], Ability] = lambda _settings: Ability()
     profile: Callable[[Any], tuple[str, str] | None] = lambda _settings: None
+    points: Callable[[Any], frozenset[str] | None] = lambda _settings: None
 
 
 async def poll(port: DevicePort, every_s: float, read: Callable[[], Awaitable[None]]) -> None:

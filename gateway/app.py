@@ -64,11 +64,11 @@ def run(config_file: Path, *, json_log: bool = False) -> int:
     set_up_log(as_json=json_log)
     try:
         config = read(config_file)
-        keys = read_keys(config)
-    except (ConfigError, OSError) as error:
+        keys, password = read_keys(config), read_password(config)
+    except (ConfigError, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{config_file}: {error}\n")
         return 1
-    asyncio.run(_serve(config_file, config, keys))
+    asyncio.run(_serve(config_file, config, keys, password))
     return 0
 
 
@@ -98,15 +98,35 @@ def read_keys(config: Config) -> KeyRing:
         raise ConfigError((f"security.keys: {config.security.keys}: {error.text}",)) from error
 
 
-def check(config_file: Path) -> tuple[str, ...]:
-    """Every problem of a configuration file, its trust store included; none if it is good."""
+def read_password(config: Config) -> str | None:
+    """The password for the aggregator's broker, if one is configured.
+
+    Raises:
+        ConfigError: its file cannot be read.
+    """
+    if config.uplink is None or config.uplink.password_file is None:
+        return None
     try:
-        read_keys(read(config_file))
+        return config.uplink.password_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError((f"uplink.password_file: {error}",)) from error
+
+
+def check(config_file: Path) -> tuple[str, ...]:
+    """Every problem of a configuration file and of the files it names for the uplink; none if it is good."""
+    try:
+        config = read(config_file)
     except ConfigError as error:
         return error.problems
     except (OSError, UnicodeDecodeError) as error:
         return (str(error),)
-    return ()
+    problems: list[str] = []
+    for read_more in (read_keys, read_password):
+        try:
+            read_more(config)
+        except ConfigError as error:
+            problems += error.problems
+    return tuple(problems)
 
 
 def release(config_file: Path, asset: str | None) -> dict[str, str]:
@@ -157,10 +177,10 @@ async def _release(config: Config, controls: list[str]) -> list[str]:
             return await give_back(fleet, home, controls)
 
 
-async def _serve(config_file: Path, config: Config, keys: KeyRing) -> None:
+async def _serve(config_file: Path, config: Config, keys: KeyRing, password: str | None) -> None:
     config.paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Store.open(config.paths.state / DATABASE) as store:
-        daemon = Daemon(config_file, config, keys, store)
+        daemon = Daemon(config_file, config, keys, password, store)
         async with daemon.fleet:
             await daemon.run()
 
@@ -168,11 +188,14 @@ async def _serve(config_file: Path, config: Config, keys: KeyRing) -> None:
 class Daemon:
     """Everything that runs, put together."""
 
-    def __init__(self, config_file: Path, config: Config, keys: KeyRing, store: Store) -> None:
+    def __init__(
+        self, config_file: Path, config: Config, keys: KeyRing, password: str | None, store: Store
+    ) -> None:
         saved = store.saved
         self._file = config_file
         self._store = store
         self._keys = keys
+        self._password = password
         self._boot = "".join(SystemRandom().choices("abcdefghijklmnopqrstuvwxyz234567", k=12))
         self._recollection = Recollection(store)
         self.clock = clock = Clock(
@@ -458,11 +481,13 @@ class Daemon:
             return None
         lost = encode(Presence(site=site, online=False, boot=self._boot, reason="lost"))
         will = Will(f"homeflex/v1/{site}/presence", lost)
-        self.post.uplink = Uplink(_settings(section, site), subscriptions(site), self.post, will=will)
+        self.post.uplink = Uplink(
+            _settings(section, site, self._password), subscriptions(site), self.post, will=will
+        )
         return self.post.uplink
 
 
-def _settings(section: UplinkSection, site: str) -> UplinkSettings:
+def _settings(section: UplinkSection, site: str, password: str | None) -> UplinkSettings:
     tls = section.tls
     return UplinkSettings(
         host=section.host,
@@ -476,5 +501,5 @@ def _settings(section: UplinkSection, site: str) -> UplinkSettings:
         if tls
         else None,
         username=section.username,
-        password=section.password_file.read_text().strip() if section.password_file else None,
+        password=password,
     )

@@ -229,4 +229,6 @@ def _driver(settings: P1Settings, _links: Links) -> P1Driver:
     return P1Driver(settings)
 
 
-KIND = DriverKind(settings=P1Settings, open=_driver)
+_POINTS = frozenset({"power_w", "import_ws", "export_ws"})
+
+KIND = DriverKind(settings=P1Settings, open=_driver, points=lambda _settings: _POINTS)

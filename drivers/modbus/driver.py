@@ -88,8 +88,12 @@ class Modbus:
             await Session(profile, terms, ability(settings), connection, port).run()
 
 
+def _points(settings: Settings) -> frozenset[str]:
+    return frozenset(load(settings.profile).points)
+
+
 def _profile(settings: Settings) -> tuple[str, str]:
     return settings.profile, digest(settings.profile)
 
 
-KIND = DriverKind(settings=Settings, open=Modbus, ability=ability, profile=_profile)
+KIND = DriverKind(settings=Settings, open=Modbus, ability=ability, profile=_profile, points=_points)

@@ -187,7 +187,7 @@ class Session:
             return Proof.WRITTEN
         proof = await self._apply(release, None, self._is_due)
         self._state = _FREE
-        await self._port.facts.put(_HOLD, {}, durable=True)
+        await self._port.facts.put(_HOLD, {})  # not waited for: giving back needs no disk
         return proof
 
     async def _apply(self, action: Release, level_w: int | None, due: Callable[[_Change], bool]) -> Proof:

@@ -172,4 +172,8 @@ def _driver(settings: MqttLocalSettings, links: Links) -> MqttLocalDriver:
     return MqttLocalDriver(settings, links)
 
 
-KIND = DriverKind(settings=MqttLocalSettings, open=_driver)
+def _points(settings: MqttLocalSettings) -> frozenset[str]:
+    return frozenset(settings.points)
+
+
+KIND = DriverKind(settings=MqttLocalSettings, open=_driver, points=_points)

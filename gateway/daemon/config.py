@@ -53,7 +53,8 @@ class ConfigError(Exception):
 class Device:
     """One configured device. `digest` changes exactly when its section, profile or secret does.
 
-    `profile` is the id and the SHA-256 of the data file it is driven by, if there is one.
+    `profile` is the id and the SHA-256 of the data file it is driven by, if there is one; `points` what
+    it can publish, where that is known beforehand.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Device:
     ability: Ability
     digest: str
     profile: tuple[str, str] | None = None
+    points: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def _device(name: str, section: dict[str, Any], kind: Callable[[str], DriverKind
     profile = found.profile(parsed)
     rooted = _rooted(parsed, folder)
     digest = _digest([driver, section, profile, _secrets(rooted)])
-    return Device(name, driver, rooted, found.ability(parsed), digest, profile)
+    return Device(name, driver, rooted, found.ability(parsed), digest, profile, found.points(parsed))
 
 
 def _kind(path: str, driver: Any, kind: Callable[[str], DriverKind]) -> DriverKind:
@@ -244,6 +246,7 @@ def _together(file: File, unsound: set[str], devices: Mapping[str, Device], fold
     ]
     if file.devices or "devices" not in unsound:
         problems += _unknown_devices(file, unsound)
+    problems += _unknown_points(file, devices)
     problems += _controls(file, devices)
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
@@ -270,6 +273,17 @@ def _unknown_devices(file: File, unsound: set[str]) -> list[str]:
         for path, said, device in mentions
         if device not in named
     ]
+
+
+def _unknown_points(file: File, devices: Mapping[str, Device]) -> list[str]:
+    problems = []
+    for path, source in _sources(file):
+        name, _, point = source.partition(".")
+        known = devices[name].points if name in devices else None
+        if known is not None and point not in known:
+            there_are = ", ".join(sorted(known))
+            problems.append(f"{path}: {source!r}: {name} has no point {point!r}; there are {there_are}")
+    return problems
 
 
 def _controls(file: File, devices: Mapping[str, Device]) -> list[str]:

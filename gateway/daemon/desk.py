@@ -41,7 +41,9 @@ log = structlog.get_logger()
 
 BAD_SIGNATURE_EVERY_S = 10.0  # contract: answers to bad signatures, with a count
 UNJOURNALLED_MAX = 8  # messages left unacknowledged while the disk fails; more would stop stops arriving
-UNJOURNALLED_S = 5.0  # and for so long: all that arrive later wait behind them for their own PUBACK
+UNJOURNALLED_S = 30.0  # and for so long: all that arrive later wait behind them for their own PUBACK
+RETRY_S = 5.0  # between two tries to save what a failing disk did not take
+UNTOLD_MAX = 256  # statuses that wait for such a disk; the oldest go first
 SAVE_COUNTS_EVERY_S = 60.0  # seconds counted for a running instruction, between its statuses
 FORGET_EVERY_S = 3600.0
 
@@ -82,7 +84,8 @@ class Desk:
         self._bad_signatures = 0
         self._bad_answered_s = -BAD_SIGNATURE_EVERY_S
         self._unjournalled: deque[tuple[float, Inbound]] = deque()  # since when
-        self._unsaved: list[Change] = []  # what a failing disk did not take; tried with the next
+        self._unsaved: set[str] = set()  # ids that a failing disk did not take, and what was to be told
+        self._untold: list[Part] = []
         self._saved_s = clock.monotonic_s()
         self._forgot_s = clock.monotonic_s()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,16 +103,14 @@ class Desk:
         before = self.book
         received = books.receive(before, order, self._rules(), draws, self._now())
         self.book = received.book
-        changes = [_put(entry) for entry in received.entries]
-        saving = self._records.statuses(
-            [telling.status(report, self._records.mark()) for report in (received.report, *received.others)],
-            changes,
-        )
+        reports = (received.report, *received.others)
+        bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
+        saving = self._records.statuses(bodies, [_put(entry) for entry in received.entries])
         if received.entries:
             self.act()
         if received.tamper:
             self._records.event(EventKind.TAMPER, f"{order.id} came again with another body", Severity.ALARM)
-        self._background(self._settle(inbound, order, received, before, saving))
+        self._background(self._settle(inbound, order, received, before, saving, bodies))
 
     def _opened(self, inbound: Inbound) -> Order:
         if inbound.retain:
@@ -134,23 +135,22 @@ class Desk:
         received: Received,
         before: Book,
         saving: asyncio.Task[None],
+        bodies: list[Part],
     ) -> None:
         try:
             await saving
         except StorageError as error:
-            self._not_journalled(inbound, order, received, before, str(error))
+            log.error("instruction not journalled", id=order.id, error=str(error))
+            if order.op is Op.SET and received.entries:
+                self.book = _withdrawn(self.book, before, order.id)
+                self.act()
+            else:
+                self._keep([entry.id for entry in received.entries], bodies)
+            self._answer_unjournalled(inbound, order, str(error))
         else:
             self.acknowledge(inbound)
 
-    def _not_journalled(
-        self, inbound: Inbound, order: Order, received: Received, before: Book, why: str
-    ) -> None:
-        log.error("instruction not journalled", id=order.id, error=why)
-        if order.op is Op.SET and received.entries:
-            self.book = _withdrawn(self.book, before, order.id)
-            self.act()
-        else:
-            self._unsaved += [_put(entry) for entry in received.entries]
+    def _answer_unjournalled(self, inbound: Inbound, order: Order, why: str) -> None:
         self._records.answer_unjournalled(
             status.Status(
                 **self._records.mark(),
@@ -165,9 +165,9 @@ class Desk:
         self._unjournalled.append((self._clock.monotonic_s(), inbound))
         self._acknowledge_unjournalled()
 
-    def _acknowledge_unjournalled(self) -> None:
-        """Let go of those that were withheld for long enough, or are too many."""
-        before_s = self._clock.monotonic_s() - UNJOURNALLED_S
+    def _acknowledge_unjournalled(self, *, all_of_them: bool = False) -> None:
+        """Let go of those that were withheld for long enough, or are too many, or all."""
+        before_s = self._clock.monotonic_s() - (0.0 if all_of_them else UNJOURNALLED_S)
         held = self._unjournalled
         while held and (len(held) > UNJOURNALLED_MAX or held[0][0] <= before_s):
             self.acknowledge(held.popleft()[1])
@@ -215,7 +215,7 @@ class Desk:
         if self._clock.trusted and any(entry.pending for entry in self.book.current.values()):
             decided = books.decide_pending(self.book, self._rules(), self._now())
             self.book = decided.book
-            self._save([_put(e) for e in decided.entries], decided.reports, ())
+            self._save(decided.entries, decided.reports, ())
         return books.open_instructions(self.book, self._rules())
 
     def progressed(self, snapshot: Snapshot, plan: Plan) -> None:
@@ -227,7 +227,7 @@ class Desk:
             )
             self.book = result.book
             self._energies.track(snapshot.instructions, snapshot.utc_s)
-            self._save([_put(e) for e in result.entries], result.reports, result.summaries)
+            self._save(result.entries, result.reports, result.summaries)
         self._housekeep()
 
     def _seen(self, snapshot: Snapshot, plan: Plan) -> dict[str, Seen]:
@@ -239,30 +239,46 @@ class Desk:
     def _housekeep(self) -> None:
         now_s = self._clock.monotonic_s()
         self._acknowledge_unjournalled()
-        if now_s - self._saved_s >= SAVE_COUNTS_EVERY_S:
+        behind = bool(self._unsaved or self._untold)
+        if now_s - self._saved_s >= (RETRY_S if behind else SAVE_COUNTS_EVERY_S):
             self._saved_s = now_s
-            running = [_put(e) for e in self.book.current.values() if e.is_open and e.is_decided]
-            self._save([*self._unsaved, *running], (), ())
-            self._unsaved = []
+            running = {e.id for e in self.book.current.values() if e.is_open and e.is_decided}
+            ids, bodies = self._unsaved | running, self._untold
+            self._unsaved, self._untold = set(), []
+            self._submit(ids, bodies)
         if now_s - self._forgot_s >= FORGET_EVERY_S:
             self._forgot_s = now_s
             forgotten = books.forget(self.book, self._now())
             self.book = forgotten.book
-            self._save([DropEntry(id_) for id_ in forgotten.ids], (), ())
+            self._submit(forgotten.ids, [])
 
-    def _save(self, changes: list[Change], reports: Iterable[Report], summaries: Iterable[Summary]) -> None:
+    def _save(
+        self, entries: Iterable[Entry], reports: Iterable[Report], summaries: Iterable[Summary]
+    ) -> None:
         bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
         bodies += [self._told(summary) for summary in summaries]
-        if changes or bodies:
-            saving = self._records.statuses(bodies, changes)
-            self._background(self._saved(saving, changes))
+        self._submit([entry.id for entry in entries], bodies)
 
-    async def _saved(self, saving: asyncio.Task[None], changes: list[Change]) -> None:
+    def _submit(self, ids: Iterable[str], bodies: list[Part]) -> None:
+        """Save these entries as the book has them now, and with them what is to be told."""
+        known = {id_: self.book.entry(id_) for id_ in ids}
+        changes: list[Change] = [_put(entry) if entry else DropEntry(id_) for id_, entry in known.items()]
+        if changes or bodies:
+            self._background(self._saved(self._records.statuses(bodies, changes), known, bodies))
+
+    async def _saved(self, saving: asyncio.Task[None], ids: Iterable[str], bodies: list[Part]) -> None:
         try:
             await saving
         except StorageError as error:
             log.error("status not journalled", error=str(error))
-            self._unsaved = [*self._unsaved, *changes][-256:]
+            self._keep(ids, bodies)
+        else:
+            self._acknowledge_unjournalled(all_of_them=not self._unsaved)
+
+    def _keep(self, ids: Iterable[str], bodies: list[Part]) -> None:
+        """What the disk did not take is tried again soon."""
+        self._unsaved |= set(ids)
+        self._untold = [*self._untold, *bodies][-UNTOLD_MAX:]
 
     def _now(self) -> Now:
         return Now(self._clock.monotonic_s(), self._clock.utc_s(), self._clock.trusted)

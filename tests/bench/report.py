@@ -13,6 +13,7 @@ from tests.bench.rest import DAY_S, Rest
 
 BUSY_S = 0.0012  # a bare script slower than this says that the machine is busy, and nothing else
 RATIO_AIMS = {"p50": 2.5, "p99": 6.0}
+AIMED_AT = ("written_s", "told_s")
 FIRST_DECISION_AIM_S = 1.0
 STEPS = {
     "written_s": "published -> register written",
@@ -33,7 +34,7 @@ class Run:
 
 def is_valid(run: Run) -> bool:
     """Whether the machine was quiet enough for its ratios to mean anything."""
-    return median(timing.written_s for timing in run.latency.usual.bare) <= BUSY_S
+    return quantile((timing.written_s for timing in run.latency.usual.bare), 0.5) <= BUSY_S
 
 
 def text(run: Run) -> str:
@@ -81,7 +82,8 @@ def _latency_lines(latency: Latency) -> list[str]:
     for step, label in STEPS.items():
         for name, aim in RATIO_AIMS.items():
             cells = figures[step][name]
-            line = _row(f"{label}, {name}", *_cells(cells), f"< {aim:g} {_verdict(cells[2] < aim)}")
+            aimed = f"< {aim:g} {_verdict(cells[2] < aim)}" if step in AIMED_AT else ""
+            line = _row(f"{label}, {name}", *_cells(cells), f"{aimed:>15}")
             slow_cells = _cells(slow_figures[step][name]) if slow_figures else ()
             lines.append(line + _row("", *slow_cells, label_width=4) if slow_cells else line)
     if slow is None:

@@ -16,7 +16,7 @@ from tests.core.homes import instructions, snapshots
 from tests.oracle import violations
 
 
-@settings(max_examples=2500)
+@settings(max_examples=500)
 @given(snapshots())
 def test_no_limit_is_ever_broken_whatever_is_asked(snapshot: Snapshot) -> None:
     assert violations(snapshot, decide(snapshot)) == []
@@ -29,7 +29,7 @@ def test_no_limit_is_ever_broken_over_many_more_homes(snapshot: Snapshot) -> Non
     assert violations(snapshot, decide(snapshot)) == []
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(snapshots())
 def test_the_same_snapshot_gives_the_same_plan_for_every_asset(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
@@ -39,7 +39,7 @@ def test_the_same_snapshot_gives_the_same_plan_for_every_asset(snapshot: Snapsho
     assert all(s.text for s in plan.setpoints)
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(snapshots(), st.data())
 def test_an_instruction_that_has_not_begun_changes_nothing(snapshot: Snapshot, data: st.DataObject) -> None:
     later = data.draw(instructions([a.id for a in snapshot.assets], "later"))
@@ -51,7 +51,7 @@ def test_an_instruction_that_has_not_begun_changes_nothing(snapshot: Snapshot, d
     assert decide(replace(snapshot, instructions=asked)).setpoints == decide(snapshot).setpoints
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(snapshots())
 def test_an_extent_is_full_only_where_the_asset_is_held_to_what_was_asked(snapshot: Snapshot) -> None:
     nominal = {a.id: a.nominal_w for a in snapshot.assets}
@@ -61,7 +61,7 @@ def test_an_extent_is_full_only_where_the_asset_is_held_to_what_was_asked(snapsh
             assert allowed_w <= given_.asked_w
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(snapshots(), st.integers(1, 3000))
 def test_remembering_keeps_limits_over_the_seconds_that_follow(snapshot: Snapshot, step_s: int) -> None:
     for _ in range(4):
@@ -73,7 +73,7 @@ def test_remembering_keeps_limits_over_the_seconds_that_follow(snapshot: Snapsho
         )
 
 
-@settings(max_examples=600)
+@settings(max_examples=100)
 @given(snapshots())
 def test_after_a_restart_with_no_clock_nothing_is_held_that_was_not_resting(snapshot: Snapshot) -> None:
     memory = resume(remember(snapshot, decide(snapshot)), now_s=7.0, elapsed_s=None)

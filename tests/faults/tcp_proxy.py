@@ -140,7 +140,7 @@ class TcpProxy:
             writer.transport.abort()
 
     async def _carry(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # also ENOTCONN, where the other way was reset meanwhile
             while data := await reader.read(CHUNK):
                 self.bytes[way] += len(data)
                 await self._pass_on(way, data, writer)

@@ -1,0 +1,114 @@
+"""The disk fails under a running daemon: nothing is taken on that could be forgotten, but a stop always works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.home import promises
+from tests.home.beside import beside, long_beside
+from tests.home.house import House
+
+
+def _unjournalled(house: House) -> list[dict[str, Any]]:
+    bodies = house.aggregator.all("dispatch/status", "status")
+    return [b for b in bodies if (b["reception"], b.get("reason")) == ("TEMPORARY_ERROR", "storage")]
+
+
+@beside
+async def test_what_cannot_be_journalled_is_not_carried_out_but_a_stop_is(folder: Path) -> None:
+    """Every write to a file fails (EFBIG)."""
+    async with House(folder) as house:
+        await house.start()
+        pid = house.pid
+
+        def allow(size: int) -> None:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+        await _troubled(house, fails=lambda: allow(1), works=lambda: allow(resource.RLIM_INFINITY))
+
+
+@long_beside(minutes=5)
+async def test_a_full_disk_is_survived(folder: Path) -> None:
+    """ENOSPC on a file system of 4 MB."""
+    (folder / "state").mkdir()
+    with _small_disk(folder / "state"):
+        async with House(folder) as house:
+            await house.start()
+            filler = folder / "state" / "filler"
+
+            def fill() -> None:
+                with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                    while file.write(b"x" * 4096):
+                        pass
+
+            def squeeze() -> None:
+                fill()  # the log was made with room for 1 MiB: use that up too
+                for name in ("homeflex.db-wal",):
+                    assert (folder / "state" / name).exists()
+
+            await _until_the_log_is_full(house, squeeze)
+            await _troubled(house, fails=lambda: None, works=filler.unlink)
+
+
+async def _until_the_log_is_full(house: House, squeeze: Callable[[], None]) -> None:
+    squeeze()
+    for _ in range(4000):
+        if _unjournalled(house):
+            return
+        await house.aggregator.cap("asset:heat", 3.9, ago_s=-3600, lasts_s=600)
+        await house.aggregator.stop_all()
+        await asyncio.sleep(0.5)
+    raise AssertionError("the disk never filled")
+
+
+async def _troubled(house: House, fails: Callable[[], object], works: Callable[[], object]) -> None:
+    aggregator = house.aggregator
+    running = await aggregator.cap("asset:heat", 0.0)
+    await house.until(lambda: house.pump.blocked, "the pump rests")
+    await house.until(lambda: aggregator.said(running.id, status="STARTED"), "it has started")
+
+    fails()
+    await aggregator.cancel(running.id)
+    await house.until(lambda: not house.pump.is_told_to_rest, "a stop needs no disk", 4.0)
+    refused = await aggregator.cap("asset:heat", 0.0)
+    await house.until(lambda: any(b["id"] == refused.id for b in _unjournalled(house)), "it says so")
+    await house.until(lambda: not house.pump.is_told_to_rest, "and withdraws what it may have begun", 3.0)
+    await asyncio.sleep(1.5)
+    assert not house.pump.is_told_to_rest
+
+    works()
+    for _ in range(20):  # more than the broker sends unacknowledged: a refused one must not block the line
+        await aggregator.acknowledge()
+    again = await aggregator.cap("asset:heat", 0.0)
+    await house.until(lambda: house.pump.blocked, "a working disk is used again", 10.0)
+    await house.until(lambda: aggregator.said(again.id, status="ACCEPTED"), "and answered")
+    await aggregator.cancel(again.id)
+    await house.until(lambda: aggregator.said(again.id, status="REVOKED"), "and ended")
+    await house.until(lambda: aggregator.said(running.id, status="REVOKED"), "so is the end it kept", 10.0)
+    await house.kill()
+    await house.start()
+    await house.seen()
+    await asyncio.sleep(1.5)
+    assert not house.pump.is_told_to_rest, "the cancel that the disk did not take still counts"
+    promises.no_number_is_missing_or_used_twice(aggregator)
+
+
+@contextlib.contextmanager
+def _small_disk(where: Path) -> Iterator[None]:
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(where)], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(where)], check=False)
