@@ -1,5 +1,5 @@
 """`python -m gateway` is the command `homeflex`."""
 
-from gateway.cli.main import main
+from gateway.cli.start import main
 
 main()

@@ -32,7 +32,7 @@ from gateway.daemon.home import Home
 from gateway.daemon.limits import limits_of
 from gateway.daemon.log import set_up_log
 from gateway.daemon.loop import Loop
-from gateway.daemon.minutes import EDGE, Minutes
+from gateway.daemon.minutes import Minutes
 from gateway.daemon.notify import Notify
 from gateway.daemon.outbox import Outbox
 from gateway.daemon.post import Post, subscriptions
@@ -208,7 +208,7 @@ class Daemon:
         home.memory = self._recollection.memory(clock)
         self.windows = Windows(saved.meta.get("windows"))
         offset_s = self._offset_s()
-        self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta.get(EDGE))
+        self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta)
         entries = self._recollection.entries()
         self.desk = Desk(home, self.rules, self.keys, self.records, clock, self.windows, entries)
         self.post = Post(config.site.id, self._boot, store, self.outbox, self.records, clock)
@@ -231,7 +231,7 @@ class Daemon:
         self.windows.energy_ws = self.minutes.energy_ws
         self.windows.power_w = self.minutes.power_w
         self.windows.save = self._store.submit
-        self.desk.act = self.loop.turn
+        self.desk.act = self.loop.act
         self.desk.acknowledge = self.post.acknowledge
         self.post.on_dispatch = self.desk.message
         self.post.offset_s = lambda: self.minutes.offset_s

@@ -16,9 +16,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from gateway.cli import start
 from gateway.console.answers import Question
 
-CONFIG = Path("/etc/homeflex/homeflex.toml")
+CONFIG = Path(start.CONFIG)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,11 +40,6 @@ ConfigFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
 out = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
-
-
-def main() -> None:
-    """Entry point of the command `homeflex`."""
-    app()
 
 
 @app.command(epilog="Example: homeflex run --config /etc/homeflex/homeflex.toml")

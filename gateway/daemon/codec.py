@@ -66,19 +66,23 @@ def decode(name: str, blob: bytes) -> Any:
         raise Unreadable(f"{name}: {error}") from error
 
 
-def pack(blobs: Iterable[bytes]) -> bytes:
-    """Several blobs in one, compressed: a quarter-hour of minutes is mostly the same words."""
-    return zlib.compress(b"".join(_LENGTH.pack(len(blob)) + blob for blob in blobs), 6)
+def pack(blobs: Iterable[bytes], words: bytes = b"") -> bytes:
+    """Several blobs in one, compressed: a quarter-hour of minutes is mostly the same words.
+
+    `words` are those a short pack is known to consist of, the commonest last.
+    """
+    deflater = zlib.compressobj(6, zdict=words)
+    return deflater.compress(b"".join(_LENGTH.pack(len(b)) + b for b in blobs)) + deflater.flush()
 
 
-def unpack(packed: bytes) -> list[bytes]:
-    """The blobs that `pack` was given.
+def unpack(packed: bytes, words: bytes = b"") -> list[bytes]:
+    """The blobs that `pack` was given, with the same words.
 
     Raises:
         Unreadable: damaged, or larger than any pack we write.
     """
     try:
-        inflater = zlib.decompressobj()
+        inflater = zlib.decompressobj(zdict=words)
         rest = inflater.decompress(packed, BLOB_MAX)
         if not inflater.eof:
             raise Unreadable("pack: cut off, or larger than any that is written")

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -58,6 +58,16 @@ class Energies(Protocol):
         """What an asset drew over an instruction's window. Asked once, then forgotten."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A message that was received and is not with the writer yet."""
+
+    inbound: Inbound
+    order: Order
+    received: Received
+    before: Book
+
+
 class Desk:
     """The book, and its way to and from wire and disk."""
 
@@ -88,6 +98,7 @@ class Desk:
         self._untold: list[Part] = []
         self._saved_s = clock.monotonic_s()
         self._forgot_s = clock.monotonic_s()
+        self._arrivals: list[_Arrival] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- messages ---------------------------------------------------------------------------------------
@@ -103,14 +114,26 @@ class Desk:
         before = self.book
         received = books.receive(before, order, self._rules(), draws, self._now())
         self.book = received.book
-        reports = (received.report, *received.others)
-        bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
-        saving = self._records.statuses(bodies, [_put(entry) for entry in received.entries])
+        self._arrivals.append(_Arrival(inbound, order, received, before))
         if received.entries:
             self.act()
-        if received.tamper:
-            self._records.event(EventKind.TAMPER, f"{order.id} came again with another body", Severity.ALARM)
-        self._background(self._settle(inbound, order, received, before, saving, bodies))
+        # A device's task runs first: what the journal needs is made while the setpoint is on its way.
+        asyncio.get_running_loop().call_soon(self._journal_arrivals)
+
+    def _journal_arrivals(self) -> None:
+        """Hand what has been received to the writer, before anything that came of it."""
+        arrivals, self._arrivals = self._arrivals, []
+        for arrival in arrivals:
+            received = arrival.received
+            reports = (received.report, *received.others)
+            bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
+            saving = self._records.statuses(bodies, [_put(entry) for entry in received.entries])
+            if received.tamper:
+                text = f"{arrival.order.id} came again with another body"
+                self._records.event(EventKind.TAMPER, text, Severity.ALARM)
+            self._background(
+                self._settle(arrival.inbound, arrival.order, received, arrival.before, saving, bodies)
+            )
 
     def _opened(self, inbound: Inbound) -> Order:
         if inbound.retain:
@@ -141,11 +164,11 @@ class Desk:
             await saving
         except StorageError as error:
             log.error("instruction not journalled", id=order.id, error=str(error))
-            if order.op is Op.SET and received.entries:
+            if order.op is not Op.SET:
+                self._keep([entry.id for entry in received.entries], bodies)
+            elif received.entries:
                 self.book = _withdrawn(self.book, before, order.id)
                 self.act()
-            else:
-                self._keep([entry.id for entry in received.entries], bodies)
             self._answer_unjournalled(inbound, order, str(error))
         else:
             self.acknowledge(inbound)
@@ -220,6 +243,7 @@ class Desk:
 
     def progressed(self, snapshot: Snapshot, plan: Plan) -> None:
         """Let instructions live on with what was decided and what is seen."""
+        self._journal_arrivals()
         if self.book.current:
             boundary_w = snapshot.boundary_w.value if snapshot.boundary_w else None
             result = progress(

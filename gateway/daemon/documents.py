@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from gateway.core import availability
@@ -23,6 +24,7 @@ AT_MOST_EVERY_S, AT_LEAST_EVERY_S = 15.0, 300.0
 BOUNDARY = "boundary"
 
 
+@cache
 def own_version() -> str:
     """The version of this program."""
     try:
@@ -82,17 +84,19 @@ class AvailabilityNews:
     def __init__(self) -> None:
         self._last: offered.Availability | None = None
         self._told_s = -AT_LEAST_EVERY_S
+        self._looked_s = -AT_MOST_EVERY_S
 
     def may_be_due(self, now_s: float) -> bool:
-        """Whether it is worth while to make one."""
-        return now_s - self._told_s >= AT_MOST_EVERY_S
+        """Whether to make one and look; at most every 15 s."""
+        if now_s - self._looked_s < AT_MOST_EVERY_S:
+            return False
+        self._looked_s = now_s
+        return True
 
     def is_due(self, document: offered.Availability, now_s: float) -> bool:
         """Whether to tell it; if so it counts as told."""
-        elapsed_s = now_s - self._told_s
-        if elapsed_s < AT_MOST_EVERY_S:
-            return False
-        if elapsed_s < AT_LEAST_EVERY_S and self._last and not _differs(document, self._last):
+        recently = now_s - self._told_s < AT_LEAST_EVERY_S
+        if recently and self._last and not _differs(document, self._last):
             return False
         self._last, self._told_s = document, now_s
         return True

@@ -63,21 +63,30 @@ class Loop:
         """Decide no more: what devices are asked from now on is for whoever gives them back."""
         self._stopped = True
 
-    def turn(self) -> Plan:
-        """One decision, applied; after `stop` the last one stands."""
+    def act(self) -> None:
+        """Decide and ask the devices, now; what else follows from a decision comes with a turn soon after."""
+        self._decide()
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(COALESCE_S, self.turn)
+
+    def turn(self) -> None:
+        """One decision, applied and told; after `stop` the last one stands."""
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+        if decision := self._decide():
+            self._decided(*decision)
+            self.turned_s = self._clock.monotonic_s()
+
+    def _decide(self) -> tuple[Snapshot, Plan] | None:
         if self._stopped:
-            return self._home.plan
+            return None
         self._began_s = self._clock.monotonic_s()
         snapshot = self.snapshot()
         plan = decide(snapshot)
         self._home.memory, self._home.plan = remember(snapshot, plan), plan
         self._apply(snapshot, plan)
-        self._decided(snapshot, plan)
-        self.turned_s = self._clock.monotonic_s()
-        return plan
+        return snapshot, plan
 
     def snapshot(self) -> Snapshot:
         """Everything a decision may know, now."""

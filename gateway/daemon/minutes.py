@@ -36,7 +36,7 @@ WAITING_MAX = 1440  # minutes that wait for a trusted clock
 NOTES_MAX = 256  # changes of who governs that one interval can tell apart
 MARGIN = 2.0  # a sample above so many times the nominal power is implausible
 ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
-EDGE = "edge"
+EDGE = "edge:"
 HOME_MAX_W = 60_000.0  # three phases of 80 A
 
 
@@ -91,7 +91,7 @@ class Minutes:
         clock: Clock,
         windows: Windows,
         offset_s: int,
-        saved: bytes | None,
+        saved: Mapping[str, bytes],
     ) -> None:
         self.offset_s = offset_s
         self._home = home
@@ -157,18 +157,13 @@ class Minutes:
         """What the next run needs to go on from here; nothing while the clock is not trusted."""
         if not self._clock.trusted:
             return
-        blobs: list[bytes] = []
         for point in self._points.values():
             tail = self._outbox.tail(point.log)
             base = tail[0].seq - 1 if tail else self._outbox.last(point.log)
             rows = [(row.at_utc_s, row.body.decode()) for row in tail]
             rows += [(reading.end_utc_s, body.decode()) for reading, body in point.ready]
-            blobs += [
-                point.id.encode(),
-                codec.encode("meter", point.meter),
-                json.dumps([base, rows]).encode(),
-            ]
-        yield PutMeta(EDGE, codec.pack(blobs))
+            blobs = codec.encode("meter", point.meter), json.dumps([base, rows]).encode()
+            yield PutMeta(EDGE + point.id, codec.pack(blobs, _WORDS))
 
     def put(self) -> None:
         """Give the rows that were made to their logs."""
@@ -290,25 +285,40 @@ class Minutes:
         return self._home.latest[reading.source] if reading else None
 
 
-def _edges(saved: bytes | None) -> dict[str, _Edge]:
-    """What the earlier run left; nothing of it if it cannot be read."""
-    if saved is None:
-        return {}
-    try:
-        blobs = codec.unpack(saved)
-        return {
-            id_.decode(): _Edge(
-                codec.decode("meter", meter),
-                (told := json.loads(rows))[0],
-                [(at_utc_s, body.encode()) for at_utc_s, body in told[1]],
-            )
-            for id_, meter, rows in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)
-        }
-    except (codec.Unreadable, ValueError) as error:
-        log.error("minutes of the earlier run cannot be read", error=str(error))
-        return {}
+def _edges(saved: Mapping[str, bytes]) -> dict[str, _Edge]:
+    """What the earlier run left; nothing of what cannot be read."""
+    found = {}
+    for key, blob in saved.items():
+        if not key.startswith(EDGE):
+            continue
+        try:
+            meter, told = codec.unpack(blob, _WORDS)
+            base, rows = json.loads(told)
+            edge = _Edge(codec.decode("meter", meter), base, [(at, body.encode()) for at, body in rows])
+            found[key.removeprefix(EDGE)] = edge
+        except (codec.Unreadable, ValueError) as error:
+            log.error("minutes of the earlier run cannot be read", point=key, error=str(error))
+    return found
 
 
+# What an edge is made of, so that one of two minutes fits a page of the disk. Part of the stored format.
+_WORDS = (
+    b'[0,[[1800000000.0,"{\\"seq\\":0,\\"start\\":\\"2026-11-23T17:00:37Z\\",\\"end\\":\\"2026-11-23T17:01:37Z\\",'
+    b'\\"powerKw\\":0.383,\\"energyKwh\\":0.00,\\"importRegisterKwh\\":null,\\"exportRegisterKwh\\":null,'
+    b'\\"lastKw\\":0.381,\\"lastAt\\":\\"2026-11-23T17:01:31Z\\",\\"source\\":\\"meter\\",\\"source\\":\\"device\\",'
+    b'\\"method\\":\\"MEAN\\",\\"quality\\":\\"ESTIMATED\\",\\"quality\\":\\"OK\\",\\"reasons\\":[\\"edge\\"],\\"reasons\\":[],'
+    b'\\"coverage\\":1.0,\\"limitKw\\":null,\\"dispatchIds\\":[],\\"governedBy\\":\\"none\\",\\"governedBy\\":\\"household\\",'
+    b'\\"soc\\":null,\\"socAgeS\\":null,\\"socSource\\":null,\\"roomC\\":20.5,\\"roomAgeS\\":null}"]]]'
+    b'[1,{"spec":{"source":"meter","max_w":60000.0,"fresh_s":20.0,"wait_s":1.5,"resolution_ws":null},'
+    b'"anchor":{"mono_s":300.0,"utc_s":1800000200.0,"trusted":true},"offset_s":13,"open":{"start_s":293.0,'
+    b'"start_utc_s":1800000193.0,"covered_s":6.5,"heard":true,"doubted":false,"heard_bad":false,'
+    b'"powerless":false,"reasons":[]},"tracks":[{"flow_ws":0.0,"start_flow_ws":0.0,"read_ws":null,'
+    b'"read_s":null,"read_flow_ws":0.0,"start_ws":null,"booked_ws":0,"gap_ws":null,"has_hole":false,'
+    b'"suspect":null,"step_ws":3600},{"flow_ws":0.0,"start_flow_ws":0.0,"read_ws":0,"read_s":299.5,'
+    b'"read_flow_ws":0.0,"start_ws":0.0,"booked_ws":0,"gap_ws":null,"has_hole":false,"suspect":null,'
+    b'"step_ws":0}],"seen_s":299.5,"power_w":569.0,"speaks_until_s":319.5,"last_w":569.0,'
+    b'"last_at_s":299.5,"doubted":false,"silence":[],"due":[]}]'
+)
 _SEVERITY = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
 
 

@@ -69,7 +69,7 @@ ROWS_READ_MAX = 500
 LOCKED_S = 1.0  # another process has the file: the one before us may be about to end
 
 _TABLES = """
-create table meta (key text primary key, blob blob not null) without rowid;
+create table meta (key text primary key, blob blob not null);
 create table entry (id text primary key, blob blob not null) without rowid;
 create table fact (device text, key text, text text not null, primary key (device, key)) without rowid;
 create table head (log text primary key, reserved integer not null, sent integer not null default 0,
@@ -81,7 +81,8 @@ create table row (log text, first_seq integer, last_seq integer not null, at_utc
 _SQL: Mapping[type[Any], str] = {
     PutEntry: "insert or replace into entry values (?1, ?2)",
     DropEntry: "delete from entry where id = ?1",
-    PutMeta: "insert or replace into meta values (?1, ?2)",
+    # In place: a record of the same size touches one page and no index.
+    PutMeta: "insert into meta values (?1, ?2) on conflict (key) do update set blob = ?2",
     PutFact: "insert or replace into fact values (?1, ?2, ?3)",
     PutPack: "insert or replace into row values (?1, ?2, ?3, ?4, ?5)",
     PutHead: "insert into head values (?1, ?2, ?3, ?4) on conflict (log) do update set"

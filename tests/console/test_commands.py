@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from gateway.cli.main import app, main
+from gateway.cli.main import app
+from gateway.cli.start import main
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

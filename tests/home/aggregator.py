@@ -94,6 +94,7 @@ class Aggregator:
         self.acknowledges = True
         self.deaf = False  # what comes is lost, as in a crash of its own
         self.listening = asyncio.Event()
+        self._ends = False
         self._site = site
         self._port = port
         self._client: aiomqtt.Client | None = None
@@ -126,6 +127,7 @@ class Aggregator:
             await asyncio.wait_for(self.listening.wait(), DEADLINE_S)
             yield
         finally:
+            self._ends = True  # a cancellation may be swallowed by wait_for of Python 3.11, inside aiomqtt
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
@@ -201,7 +203,7 @@ class Aggregator:
     # --- its work -----------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        while True:
+        while not self._ends:
             with contextlib.suppress(aiomqtt.MqttError):
                 async with self._connection() as client:
                     await client.subscribe(self._full("#"), qos=1)
@@ -237,7 +239,7 @@ class Aggregator:
             self._holds[log, stream].add(seq)
 
     async def _acknowledge(self) -> None:
-        while True:
+        while not self._ends:
             await asyncio.sleep(2.0)
             if self._client and self._holds and self.acknowledges:
                 with contextlib.suppress(aiomqtt.MqttError):

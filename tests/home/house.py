@@ -118,6 +118,7 @@ class House:
         self.config: dict[str, Any] = {}
         self.lives: list[str] = []  # what each ended life of the daemon printed
         self.pid = 0
+        self._ends = asyncio.Event()
         self._wh = float(REGISTER_START_WH)
         self._stack = contextlib.AsyncExitStack()
 
@@ -289,15 +290,15 @@ class House:
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Asked, not cancelled: wait_for of Python 3.11, inside aiomqtt, may swallow a cancellation.
+            self._ends.set()
+            await asyncio.wait_for(task, 5)
 
     async def _tick(self) -> None:
         """One second of the home each second."""
         at_s = time.monotonic()
         async with aiomqtt.Client("127.0.0.1", self.local_broker.port, identifier="sensors") as sensors:
-            while True:
+            while not self._ends.is_set():
                 await asyncio.sleep(1.0 - (time.time() % 1.0))
                 elapsed_s, at_s = time.monotonic() - at_s, time.monotonic()
                 self._meter_says(elapsed_s)

@@ -1,4 +1,4 @@
-"""Devices that go, come back, obey or do not: the aggregator is told what is true, and the block comes again."""
+"""Devices that go and come back, obey or do not: the aggregator is told what is true."""
 
 from __future__ import annotations
 

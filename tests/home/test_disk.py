@@ -1,4 +1,4 @@
-"""The disk fails under a running daemon: nothing is taken on that could be forgotten, but a stop always works."""
+"""The disk fails under a running daemon: nothing is taken on that could be forgotten, a stop always works."""
 
 from __future__ import annotations
 

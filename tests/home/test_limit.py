@@ -86,6 +86,7 @@ async def test_minimum_run_and_minimum_rest_are_kept(folder: Path) -> None:
         house.config["asset"]["rests"]["care"] = {"min_run_s": 0, "min_rest_s": 7}
         await house.start()
         await house.seen()
+        await asyncio.sleep(1.5)  # a whole poll: that it runs is known
         run = await house.aggregator.cap("asset:runs", 0.0)
         rest = await house.aggregator.cap("asset:rests", 0.0)
         await house.until(lambda: house.pumps["rests"].blocked, "the second rests")
