@@ -154,7 +154,12 @@ class Answers:
                 if entry.is_open
                 for line in _lives(entry, asset.id)
             ],
-            "sources": why_bound(self._home.latest, asset, snapshot.now_s),
+            "sources": why_bound(
+                self._home.latest,
+                asset,
+                snapshot.now_s,
+                room_max_age_s=snapshot.limit(asset.id).room_max_age_s,
+            ),
             "failsafe": failsafe(asset.ability),
             "next_change_s": None if math.isinf(plan.next_change_s) else plan.next_change_s,
         }

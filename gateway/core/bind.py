@@ -6,7 +6,7 @@ Drivers know points, rules know assets; this is the only place where the two mee
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.model import Asset, AssetState, Points, Quality, Reading
 
@@ -22,7 +22,7 @@ class Field:
 
 FIELDS = {
     "power_w": Field(max_age_s=90.0, lowest=-100_000, highest=100_000),
-    "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # comfort has its own, shorter limit
+    "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # to be reported; rules take less
     "running": Field(max_age_s=90.0, lowest=0, highest=1),
 }
 
@@ -47,24 +47,30 @@ def bind(points: Points, sources: Iterable[str], field: Field, now_s: float) -> 
     return Bound(None, ", ".join(passed_over) or "no source configured")
 
 
-def state_of(points: Points, asset: Asset, now_s: float, *, online: bool) -> AssetState:
-    """What is known of `asset` now."""
+def state_of(
+    points: Points, asset: Asset, now_s: float, *, online: bool, room_max_age_s: float
+) -> AssetState:
+    """What is known of `asset` now; a room older than the household allows gives way to the next source."""
     found = {
         name: bind(points, asset.sources.get(name, ()), field, now_s).reading
-        for name, field in FIELDS.items()
+        for name, field in _fields(room_max_age_s).items()
     }
     return AssetState(
         power_w=found["power_w"], room_c=found["room_c"], running=found["running"], online=online
     )
 
 
-def why(points: Points, asset: Asset, now_s: float) -> dict[str, str]:
+def why(points: Points, asset: Asset, now_s: float, *, room_max_age_s: float) -> dict[str, str]:
     """For each configured field of `asset`: which source feeds it, or why none does."""
     return {
         name: bind(points, asset.sources[name], field, now_s).why
-        for name, field in FIELDS.items()
+        for name, field in _fields(room_max_age_s).items()
         if name in asset.sources
     }
+
+
+def _fields(room_max_age_s: float) -> dict[str, Field]:
+    return {**FIELDS, "room_c": replace(FIELDS["room_c"], max_age_s=room_max_age_s)}
 
 
 def _try(points: Points, source: str, field: Field, now_s: float) -> tuple[Reading | None, str]:

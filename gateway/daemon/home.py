@@ -118,6 +118,10 @@ class Home:
         boundary = self.config.boundary
         return bind(self.latest, boundary.power_w, FIELDS["power_w"], now_s).reading if boundary else None
 
+    def limit(self, asset: str) -> Limits:
+        """The limits in force on an asset."""
+        return self.limits.get(asset, Limits())
+
     def settled(self, asset: Asset) -> bool:
         """Whether each source of the asset has spoken, or had its time to.
 
@@ -137,7 +141,13 @@ class Home:
 
     def _state(self, asset: Asset, now_s: float) -> AssetState:
         health = self.healths.get(asset.control) if asset.control else None
-        return state_of(self.latest, asset, now_s, online=health is not None and health.online)
+        return state_of(
+            self.latest,
+            asset,
+            now_s,
+            online=health is not None and health.online,
+            room_max_age_s=self.limit(asset.id).room_max_age_s,
+        )
 
 
 def _moved(was: Point | None, now: Point, name: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.core.decide import decide
 from gateway.core.memory import remember
-from gateway.core.model import Asset, Instruction, Plan, Snapshot
+from gateway.core.model import Asset, Instruction, Memory, Plan, Snapshot
 from gateway.daemon.clock import Clock
 from gateway.daemon.fleet import Fleet
 from gateway.daemon.home import Home
@@ -84,9 +85,15 @@ class Loop:
         self._began_s = self._clock.monotonic_s()
         snapshot = self.snapshot()
         plan = decide(snapshot)
-        self._home.memory, self._home.plan = remember(snapshot, plan), plan
+        self._home.memory, self._home.plan = self._remembered(snapshot, plan), plan
         self._apply(snapshot, plan)
         return snapshot, plan
+
+    def _remembered(self, snapshot: Snapshot, plan: Plan) -> Memory:
+        """The memory after a plan; what was not asked of a device is not remembered as done to it."""
+        memory = remember(snapshot, plan)
+        untouched = {a.id: snapshot.memory.of(a.id) for a in snapshot.assets if not self._home.settled(a)}
+        return replace(memory, assets={**memory.assets, **untouched})
 
     def snapshot(self) -> Snapshot:
         """Everything a decision may know, now."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.availability import expected, scopes
-from gateway.core.bind import FIELDS, bind, why
+from gateway.core.bind import FIELDS, bind, state_of, why
 from gateway.core.decide import decide
 from gateway.core.memory import override, remember, resume
 from gateway.core.model import (
@@ -465,4 +465,12 @@ def test_a_field_takes_the_first_fresh_and_plausible_source_and_says_why() -> No
     for word in ("z.room_c not seen yet", "implausible (99)", "90000 s old", "frozen"):
         assert word in found.why
     asset = replace(PUMP, sources={"room_c": ("a.room_c",)})
-    assert why(points, asset, NOW) == {"room_c": "a.room_c has no value"}
+    assert why(points, asset, NOW, room_max_age_s=900) == {"room_c": "a.room_c has no value"}
+
+
+def test_a_room_older_than_the_household_allows_gives_way_to_the_next_source() -> None:
+    points = {"a.room_c": Point(19.0, NOW - 901), "b.room_c": Point(20.0, NOW)}
+    asset = replace(PUMP, sources={"room_c": ("a.room_c", "b.room_c")})
+    found = state_of(points, asset, NOW, online=True, room_max_age_s=900).room_c
+    assert found
+    assert found.source == "b.room_c"

@@ -20,13 +20,16 @@ LATE_S = 2.0  # to write, and to be written at
 Log = tuple[str, str]  # its name and stream
 
 
-def no_number_is_missing_or_used_twice(aggregator: Aggregator) -> None:
-    """Each log's `seq` runs from 1 without a hole, and says the same whenever it comes again."""
+async def no_number_is_missing_or_used_twice(house: House) -> None:
+    """Each log's `seq` runs from 1 without a hole, and says the same whenever it comes again.
+
+    What a crash kept from going out comes as backfill: wait for it.
+    """
+    await house.until(lambda: not holes(house.aggregator), lambda: f"no holes, not {holes(house.aggregator)}")
     said: dict[tuple[Log, int], Any] = {}
-    for heard in aggregator.heard:
+    for heard in house.aggregator.heard:
         for log, seq, what in _rows(heard.topic, heard.body):
             assert said.setdefault((log, seq), what) == what, (log, seq)
-    assert not holes(aggregator)
 
 
 def holes(aggregator: Aggregator) -> list[tuple[Log, int]]:

@@ -27,7 +27,7 @@ async def test_a_broker_that_restarts_costs_no_minute_and_no_status(folder: Path
         assert _backfilled(house.aggregator) == {"heat", "boundary"}
         await house.aggregator.cancel(sent.id)
         await house.until(lambda: house.aggregator.said(sent.id, status="REVOKED"), "the link works")
-        promises.no_number_is_missing_or_used_twice(house.aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)
 
 
 @beside
@@ -51,10 +51,10 @@ async def test_a_broker_that_forgot_all_costs_no_minute_and_no_status(folder: Pa
         assert presence["online"], "what is retained is said again"
         await house.aggregator.cancel(sent.id)
         await house.until(lambda: house.aggregator.said(sent.id, status="REVOKED"), "the link works")
-        promises.no_number_is_missing_or_used_twice(house.aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)
 
 
-@beside
+@long_beside(minutes=1)
 async def test_a_line_that_is_only_silent_is_noticed_and_nothing_is_lost(folder: Path) -> None:
     """Half-open: no end is told, the keepalive finds out."""
     async with House(folder) as house, TcpProxy("127.0.0.1", house.broker.port) as line:
@@ -65,7 +65,7 @@ async def test_a_line_that_is_only_silent_is_noticed_and_nothing_is_lost(folder:
         line.fault = HEALTHY
         line.cut()
         await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 20)
-        promises.no_number_is_missing_or_used_twice(house.aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)
 
 
 @long_beside(minutes=15)
@@ -88,7 +88,7 @@ async def test_minutes_the_aggregator_lost_come_again_for_its_acks(folder: Path)
             lambda: promises.holes(house.aggregator),
             30,
         )
-        promises.no_number_is_missing_or_used_twice(house.aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)
         promises.minutes_join(house.aggregator.minutes("heat"))
         promises.minutes_sum_to_the_register(house)
 
@@ -103,7 +103,7 @@ async def test_an_outage_of_five_minutes_costs_no_minute(folder: Path) -> None:
         back_utc_s = time.time()
         await asyncio.to_thread(house.broker.start)
         await house.until(lambda: _last_end(house.aggregator) > back_utc_s, "a minute of now", 330)
-        promises.no_number_is_missing_or_used_twice(house.aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)
         promises.minutes_join(house.aggregator.minutes("boundary"))
         promises.minutes_sum_to_the_register(house)
         assert {m["quality"] for m in house.aggregator.minutes("boundary")} == {"OK"}

@@ -7,8 +7,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.faults.tcp_proxy import TcpProxy
 from tests.home.beside import beside, long_beside
 from tests.home.house import BASE_LOAD_W, House
@@ -40,7 +38,6 @@ async def test_one_asset_is_fed_by_three_devices_and_says_by_which(folder: Path)
         assert (await house.why())["sources"]["room_c"] == "from rooms.heat_c; heat-hp.room_c has no value"
 
 
-@pytest.mark.xfail(strict=True, reason="bind takes a room's value of up to 24 h whatever the household says")
 @beside
 async def test_a_room_older_than_the_household_allows_gives_way_to_the_next_source(folder: Path) -> None:
     async with House(folder) as house:

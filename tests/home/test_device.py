@@ -31,7 +31,7 @@ async def test_a_pump_that_is_cut_off_in_an_event_is_told_and_held_again(folder:
         assert kinds == ["deviceLost", "deviceBack"]
 
 
-@beside
+@long_beside(minutes=1)
 async def test_a_pump_that_stops_answering_is_noticed_though_its_line_stands(folder: Path) -> None:
     async with House(folder) as house, TcpProxy("127.0.0.1", house.servers["heat"].port) as line:
         house.config["devices"]["heat-hp"]["port"] = line.port

@@ -98,7 +98,7 @@ async def _troubled(house: House, fails: Callable[[], object], works: Callable[[
     await house.seen()
     await asyncio.sleep(1.5)
     assert not house.pump.is_told_to_rest, "the cancel that the disk did not take still counts"
-    promises.no_number_is_missing_or_used_twice(aggregator)
+    await promises.no_number_is_missing_or_used_twice(house)
 
 
 @contextlib.contextmanager

@@ -145,4 +145,4 @@ async def test_a_replayed_or_altered_instruction_takes_no_effect(folder: Path) -
         await house.until(lambda: _answers(aggregator, "EXPIRED"), "so is what came too late")
         await asyncio.sleep(1.5)
         assert len(house.pump.told) == writes
-        promises.no_number_is_missing_or_used_twice(aggregator)
+        await promises.no_number_is_missing_or_used_twice(house)

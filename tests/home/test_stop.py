@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.fakes.modbus import ModbusServer
-from tests.home.beside import beside
+from tests.home.beside import beside, long_beside
 from tests.home.house import House, Nibe
 
 LIMIT, LIMIT_ON = 6007, 6012
@@ -93,6 +93,18 @@ async def test_a_second_signal_aborts_a_stop_that_waits(folder: Path) -> None:
 
 
 @beside
+async def test_a_stop_in_the_midst_of_a_start_is_clean(folder: Path) -> None:
+    async with House(folder) as house:
+        house.write()
+        for after_s in (0.5, 0.7, 0.9, 1.1):
+            await house.daemon.start()
+            await asyncio.sleep(after_s)
+            life = await house.stop()
+            assert not life.killed
+            assert life.returncode in (0, -signal.SIGTERM), "in order, or before anything had begun"
+
+
+@beside
 async def test_release_gives_back_a_running_daemons_devices_for_a_while(folder: Path) -> None:
     async with _two_pumps(folder) as (house, nibe, _):
         ids = await _held(house, nibe)
@@ -120,7 +132,7 @@ async def test_release_gives_back_devices_that_a_dead_daemon_held(folder: Path) 
         assert nibe.holding[LIMIT_ON] == 0
 
 
-@beside
+@long_beside(minutes=1)
 async def test_release_says_which_device_it_did_not_reach(folder: Path) -> None:
     async with _two_pumps(folder) as (house, nibe, server):
         await _held(house, nibe)
