@@ -50,7 +50,8 @@ from gateway.wire.state import Presence
 
 log = structlog.get_logger()
 
-GIVE_BACK_S = 10.0  # how long a stop, or `release` without a daemon, tries to reach a device
+GIVE_BACK_S = 10.0  # how long a stop, a reload, or `release` without a daemon tries to reach a device
+GIVE_BACK_LOOK_S, GIVE_BACK_ASK_EACH = 0.05, 50
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
 LIMITS_EVERY_S = 86_400.0  # weekly times are laid out for nine days
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
@@ -150,21 +151,19 @@ def open_driver(device: Device, links: Links) -> Driver:
 
 
 async def give_back(fleet: Fleet, home: Home, controls: Iterable[str]) -> list[str]:
-    """Ask devices to be their owner's and wait for their word; the ones that did not give it in time."""
+    """Ask devices to be their owner's until they say so; the ones that did not in time."""
     waiting = list(controls)
     for device in waiting:
         home.evidence.pop(device, None)
-        fleet.want(device, None)
-    until_s = asyncio.get_running_loop().time() + GIVE_BACK_S
-    while waiting and asyncio.get_running_loop().time() < until_s:
-        await asyncio.sleep(0.05)
-        waiting = [device for device in waiting if not _is_given_back(home, device)]
+    for look in range(int(GIVE_BACK_S / GIVE_BACK_LOOK_S)):
+        waiting = [device for device in waiting if not home.holds(device, None)]
+        if not waiting:
+            break
+        if look % GIVE_BACK_ASK_EACH == 0:
+            for device in waiting:
+                fleet.want(device, None)
+        await asyncio.sleep(GIVE_BACK_LOOK_S)
     return waiting
-
-
-def _is_given_back(home: Home, device: str) -> bool:
-    evidence = home.evidence.get(device)
-    return evidence is not None and evidence.proof is not None and evidence.at_most_w is None
 
 
 async def _release(config: Config, controls: list[str]) -> list[str]:

@@ -130,9 +130,11 @@ def _left_w(snapshot: Snapshot) -> float:
     boundary = snapshot.boundary_w
     if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > snapshot.supply.max_age_s:
         return snapshot.supply.unmetered_w
-    powers = [
-        p.value
-        for a in snapshot.assets
-        if (a.ability.levels_w or a.ability.range_w) and (p := snapshot.states[a.id].power_w)
-    ]
-    return snapshot.supply.fuse_w - (boundary.value - sum(powers))
+    drawn_w = 0.0
+    for asset in snapshot.assets:
+        power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
+        if power is None or not (asset.ability.levels_w or asset.ability.range_w):
+            continue
+        held_w = was.held_w if was is not None else None
+        drawn_w += power.value if held_w is None else min(power.value, held_w)
+    return snapshot.supply.fuse_w - (boundary.value - drawn_w)

@@ -19,6 +19,7 @@ from gateway.core.model import (
     Instruction,
     Kind,
     Plan,
+    Reading,
     Reason,
     Scope,
     Snapshot,
@@ -156,13 +157,27 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
 
 
 def _probing(snapshot: Snapshot, members: list[Asset]) -> Snapshot:
-    """The snapshot with the probe in the place of every instruction and schedule."""
+    """The snapshot with the probe in the place of every instruction and schedule, its readings ageless:
+    they stand still while the probe is stepped forward."""
     ids = tuple(a.id for a in members)
     step = Step(snapshot.utc_s, snapshot.utc_s + HORIZON_S, Kind.CAP, 0)
     scope = Scope(tuple(f"asset:{id_}" for id_ in ids), ids)
     probe = Instruction(_PROBE, 0, "", "response", 0, snapshot.utc_s, scope, (step,))
     begun = {**snapshot.memory.latest_end_s, probe.key: snapshot.now_s + HORIZON_S}
-    return replace(snapshot, instructions=(probe,), memory=replace(snapshot.memory, latest_end_s=begun))
+    limits = {
+        id_: replace(own, room_max_age_s=_endless(own.room_max_age_s, snapshot.state(id_).room_c))
+        for id_, own in snapshot.limits.items()
+    }
+    supply = snapshot.supply
+    if supply:
+        supply = replace(supply, max_age_s=_endless(supply.max_age_s, snapshot.boundary_w))
+    memory = replace(snapshot.memory, latest_end_s=begun)
+    return replace(snapshot, instructions=(probe,), memory=memory, limits=limits, supply=supply)
+
+
+def _endless(max_age_s: float, reading: Reading | None) -> float:
+    """For ever, if the reading is fresh now; one that is not stays as it is."""
+    return math.inf if reading and reading.age_s <= max_age_s else max_age_s
 
 
 def _later(moment: Snapshot, plan: Plan, step_s: float) -> Snapshot:

@@ -47,7 +47,7 @@ def decide(snapshot: Snapshot) -> Plan:
     given = tuple(_given(snapshot, share, by_asset[share.asset], rooms[share.asset]) for share in shared)
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
-    return Plan(tuple(settled), given, _next_change_s(snapshot, edges))
+    return Plan(tuple(settled), given, _next_change_s(snapshot, by_asset, edges))
 
 
 def room_left(bounds: Iterable[Bound]) -> Room:
@@ -204,16 +204,16 @@ def _floor_extent(asset: Asset, asked_w: int, setpoint: Setpoint) -> tuple[Exten
     return Extent.PARTIAL, setpoint.reason, setpoint.text
 
 
-def _next_change_s(snapshot: Snapshot, edges: list[float]) -> float:
+def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list[float]) -> float:
     edges = [*edges, next_start_s(snapshot)]
     for asset in snapshot.assets:
-        edges += _own_edges(snapshot, asset)
+        edges += _own_edges(snapshot, asset, settled[asset.id])
     if snapshot.supply and snapshot.boundary_w:
         edges.append(snapshot.supply.max_age_s - snapshot.boundary_w.age_s)
     return min((edge for edge in edges if edge > 0), default=math.inf)
 
 
-def _own_edges(snapshot: Snapshot, asset: Asset) -> list[float]:
+def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[float]:
     limits, memory, state = snapshot.limit(asset.id), snapshot.memory.of(asset.id), snapshot.state(asset.id)
     edges = []
     if snapshot.clock_trusted:
@@ -221,6 +221,8 @@ def _own_edges(snapshot: Snapshot, asset: Asset) -> list[float]:
         edges += [table.next_edge(snapshot.utc_s) - snapshot.utc_s for table in tables]
     if state.room_c:
         edges.append(limits.room_max_age_s - state.room_c.age_s)
-    if memory.held_w is not None:
+    if setpoint.at_most_w is not None:
         edges.append(limits.longest_hold_s - comfort.held_in_all_s(memory, snapshot.now_s))
+        if memory.held_w is None:
+            edges += [limits.longest_hold_s, limits.min_rest_s]
     return edges

@@ -29,7 +29,8 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     """The memory of an earlier run, moved to this run's monotonic clock.
 
     `elapsed_s` is the time since `memory.at_s` by trusted UTC; None: nobody knows, and each rule gets
-    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on.
+    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on, and
+    what instruction had begun is not known to go on before a trusted clock says so.
     """
     shift_s = now_s - memory.at_s - (elapsed_s or 0.0)
 
@@ -58,7 +59,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
         assets=assets,
         overrides=tuple(Override(o.asset, o.until_s + shift_s) for o in memory.overrides),
         supply_tight_s=moved(memory.supply_tight_s),
-        latest_end_s={key: end_s + shift_s for key, end_s in memory.latest_end_s.items()},
+        latest_end_s={}
+        if elapsed_s is None
+        else {key: end_s + shift_s for key, end_s in memory.latest_end_s.items()},
     )
 
 

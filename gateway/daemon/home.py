@@ -97,6 +97,11 @@ class Home:
 
     # --- what the loop asks ---
 
+    def holds(self, device: str, at_most_w: int | None) -> bool:
+        """Whether the device has confirmed that it holds this (W; None: it is its owner's)."""
+        evidence = self.evidence.get(device)
+        return evidence is not None and evidence.proof is not None and evidence.at_most_w == at_most_w
+
     def snapshot(self, utc_s: float, *, trusted: bool, instructions: tuple[Instruction, ...]) -> Snapshot:
         """Everything `decide` may know, now."""
         now_s = self._monotonic()

@@ -22,6 +22,7 @@ TURN_S = 1.0
 COALESCE_S = 0.05  # turns asked for in between are one
 LEASE_MAX_S = 900.0
 RENEW_AT = 2 / 3  # of a lease
+REPEAT_FIRST_S, REPEAT_MOST_S = 30.0, 900.0  # a want that no proof came for is asked again, ever more rarely
 
 
 class Loop:
@@ -41,6 +42,7 @@ class Loop:
         self._instructions = instructions
         self._decided = decided
         self._asked_s: dict[str, float] = {}  # by device: when it was last asked
+        self._repeat_s: dict[str, float] = {}  # and how long it has to prove that it follows
         self._began_s = -COALESCE_S
         self._soon: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -53,12 +55,10 @@ class Loop:
             await asyncio.sleep(TURN_S)
 
     def wake(self) -> None:
-        """Turn now, or as soon as the last turn is old enough."""
-        wait_s = self._began_s + COALESCE_S - self._clock.monotonic_s()
-        if wait_s <= 0:
-            self.turn()
-        elif self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(wait_s, self.turn)
+        """Turn as soon as the last turn is old enough; never inside the caller, which may be a driver."""
+        if self._soon is None:
+            wait_s = self._began_s + COALESCE_S - self._clock.monotonic_s()
+            self._soon = asyncio.get_running_loop().call_later(max(0.0, wait_s), self.turn)
 
     def stop(self) -> None:
         """Decide no more: what devices are asked from now on is for whoever gives them back."""
@@ -110,10 +110,16 @@ class Loop:
                 self._ask(asset, asset.control, setpoint.at_most_w)
 
     def _ask(self, asset: Asset, device: str, at_most_w: int | None) -> None:
-        now_s = self._clock.monotonic_s()
-        want = self._fleet.wanted(device)
-        lease_s = min(asset.ability.lease_s, LEASE_MAX_S)
-        renew = at_most_w is not None and now_s - self._asked_s.get(device, now_s) >= lease_s * RENEW_AT
-        if want is None or want.at_most_w != at_most_w or renew:
+        now_s, want = self._clock.monotonic_s(), self._fleet.wanted(device)
+        asked_s = now_s - self._asked_s.get(device, now_s)
+        is_new = want is None or want.at_most_w != at_most_w
+        is_proven = self._home.holds(device, at_most_w)
+        if is_new or is_proven:
+            self._repeat_s[device] = REPEAT_FIRST_S
+        lease_s = min(asset.ability.lease_s, LEASE_MAX_S) if at_most_w is not None else math.inf
+        unproven = not is_proven and asked_s >= self._repeat_s[device]
+        if is_new or unproven or asked_s >= lease_s * RENEW_AT:
+            if unproven:
+                self._repeat_s[device] = min(2 * self._repeat_s[device], REPEAT_MOST_S)
             self._asked_s[device] = now_s
             self._fleet.want(device, at_most_w)

@@ -98,8 +98,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(lease_s: float = 120, room: type = Room) -> AsyncIterator[Rig]:
-    clock, pump = virtual_clock(), Pump()
+async def rig(lease_s: float = 120, room: type = Room, pump: Pump | None = None) -> AsyncIterator[Rig]:
+    clock, pump = virtual_clock(), pump or Pump()
     config = parse(CONFIG, lambda _name: kind(lease_s), Path())
     home, plans = Home(config, clock.monotonic_s), []
     drivers = {"hp": pump, "room": room()}
@@ -166,10 +166,14 @@ async def test_waking_acts_at_once_and_a_flood_of_wakes_is_one_turn_in_fifty_mil
         await asyncio.sleep(10.5)
         before = len(at_work.plans)
         at_work.instructions = (block(),)
+        at_work.loop.wake()
+        await asyncio.sleep(0.001)
+        assert len(at_work.plans) == before + 1
         for _ in range(100):
             at_work.loop.wake()
+        await asyncio.sleep(0.04)
         assert len(at_work.plans) == before + 1
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(0.02)
         assert len(at_work.plans) == before + 2
         assert at_work.pump.asked[-1][1] == 0
 
@@ -192,6 +196,41 @@ async def test_a_point_beyond_its_dead_band_wakes_the_loop_and_a_small_change_do
         port = at_work.pump.port
         assert port
         port.publish({"power_w": Sample(2050)})
+        await asyncio.sleep(0.01)
         assert len(at_work.plans) == before
         port.publish({"power_w": Sample(2300)})
+        await asyncio.sleep(0.01)
         assert len(at_work.plans) == before + 1
+
+
+@dataclass
+class Deaf(Pump):
+    """A pump that refuses what it is asked, until it is willing."""
+
+    willing: bool = False
+
+    async def run(self, port: DevicePort) -> None:
+        port.publish({"power_w": Sample(2000)})
+        while True:
+            want = await port.changed()
+            self.asked.append((port.monotonic(), want.at_most_w))
+            if self.willing:
+                port.applied(Applied(want, Proof.READ_BACK))
+            else:
+                port.refused(want, "not now")
+
+
+@virtual
+async def test_what_no_proof_came_for_is_asked_again_ever_more_rarely_also_a_release() -> None:
+    deaf = Deaf()
+    async with rig(pump=deaf) as at_work:
+        await asyncio.sleep(600)
+        times = [at_s for at_s, watts in deaf.asked if watts is None]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert [round(gap / 30) for gap in gaps] == [1, 2, 4, 8]
+        deaf.willing = True
+        await asyncio.sleep(1000)
+        asked = len(deaf.asked)
+        await asyncio.sleep(3600)
+        assert len(deaf.asked) == asked
+        assert at_work.home.holds("hp", None)

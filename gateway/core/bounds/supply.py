@@ -49,9 +49,14 @@ def left_for_assets(snapshot: Snapshot, supply: Supply) -> tuple[int, str]:
 
 
 def assets_power_w(snapshot: Snapshot) -> float:
-    """What the assets we can hold draw together; one that is not seen counts as nothing (the safe side)."""
-    return sum(
-        reading.value
-        for asset in snapshot.assets
-        if asset.ability.holds and (reading := snapshot.state(asset.id).power_w)
-    )
+    """What the assets we can hold draw together; one that is not seen counts as nothing (the safe side).
+
+    A held one counts for no more than it is held to: its own reading may be older than the boundary's.
+    """
+    total_w = 0.0
+    for asset in snapshot.assets:
+        reading = snapshot.state(asset.id).power_w
+        if asset.ability.holds and reading:
+            held_w = snapshot.memory.of(asset.id).held_w
+            total_w += reading.value if held_w is None else min(reading.value, held_w)
+    return total_w
