@@ -23,8 +23,9 @@ from gateway.core.eligibility import Home as Rules
 from gateway.core.memory import override
 from gateway.core.model import Governor, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
+from gateway.daemon.alone import NotAlone, alone
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
-from gateway.daemon.config import Config, ConfigError, Device, parse
+from gateway.daemon.config import Config, ConfigError, Device
 from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
@@ -37,15 +38,15 @@ from gateway.daemon.notify import Notify
 from gateway.daemon.outbox import Outbox
 from gateway.daemon.post import Post, subscriptions
 from gateway.daemon.recollection import Recollection
-from gateway.daemon.records import Records
+from gateway.daemon.records import EVENT_LOG, STATUS_LOG, Records
 from gateway.daemon.sections import UplinkSection
-from gateway.daemon.store import PutMeta, StorageError, Store
+from gateway.daemon.store import DropRows, PutMeta, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
+from gateway.files import read, read_keys, read_password
 from gateway.wire.event import EventKind, Severity
-from gateway.wire.keys import KeyRing, parse_keys
+from gateway.wire.keys import KeyRing
 from gateway.wire.message import encode
-from gateway.wire.reception import Unacceptable
 from gateway.wire.state import Presence
 
 log = structlog.get_logger()
@@ -53,7 +54,9 @@ log = structlog.get_logger()
 GIVE_BACK_S = 10.0  # how long a stop, a reload, or `release` without a daemon tries to reach a device
 GIVE_BACK_LOOK_S, GIVE_BACK_ASK_EACH = 0.05, 50
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
-LIMITS_EVERY_S = 86_400.0  # weekly times are laid out for nine days
+DAY_S = 86_400.0  # weekly times are laid out for nine days, anew each day
+EDGE_S = 1.0  # a minute waits for the disk at most so long
+MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
 DATABASE = "homeflex.db"
@@ -63,71 +66,16 @@ EVENT_KINDS = {"deviceLost": EventKind.DEVICE_LOST, "deviceBack": EventKind.DEVI
 def run(config_file: Path, *, json_log: bool = False) -> int:
     """Run the daemon until a signal; the exit code."""
     set_up_log(as_json=json_log)
-    try:
-        config = read(config_file)
-        keys, password = read_keys(config), read_password(config)
-    except (ConfigError, OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"{config_file}: {error}\n")
-        return 1
-    asyncio.run(_serve(config_file, config, keys, password))
-    return 0
-
-
-def read(config_file: Path) -> Config:
-    """The configuration in a file.
-
-    Raises:
-        ConfigError: every problem at once.
-        OSError: it cannot be read.
-    """
-    return parse(config_file.read_text(encoding="utf-8"), registry.kind, config_file.resolve().parent)
-
-
-def read_keys(config: Config) -> KeyRing:
-    """The trust store the configuration names; without one nobody is trusted.
-
-    Raises:
-        ConfigError: it cannot be read or used.
-    """
-    if config.security.keys is None:
-        return KeyRing()
-    try:
-        return parse_keys(config.security.keys.read_bytes(), config.site.id)
-    except OSError as error:
-        raise ConfigError((f"security.keys: {error}",)) from error
-    except Unacceptable as error:
-        raise ConfigError((f"security.keys: {config.security.keys}: {error.text}",)) from error
-
-
-def read_password(config: Config) -> str | None:
-    """The password for the aggregator's broker, if one is configured.
-
-    Raises:
-        ConfigError: its file cannot be read.
-    """
-    if config.uplink is None or config.uplink.password_file is None:
-        return None
-    try:
-        return config.uplink.password_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError((f"uplink.password_file: {error}",)) from error
-
-
-def check(config_file: Path) -> tuple[str, ...]:
-    """Every problem of a configuration file and of the files it names for the uplink; none if it is good."""
-    try:
-        config = read(config_file)
-    except ConfigError as error:
-        return error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        return (str(error),)
-    problems: list[str] = []
-    for read_more in (read_keys, read_password):
+    with contextlib.ExitStack() as held:
         try:
-            read_more(config)
-        except ConfigError as error:
-            problems += error.problems
-    return tuple(problems)
+            config = read(config_file)
+            keys, password = read_keys(config), read_password(config)
+            held.enter_context(alone(config.paths.state))
+        except (ConfigError, NotAlone, OSError) as error:
+            sys.stderr.write(f"{config_file}: {error}\n")
+            return 1
+        asyncio.run(_serve(config_file, config, keys, password))
+    return 0
 
 
 def release(config_file: Path, asset: str | None) -> dict[str, str]:
@@ -139,7 +87,11 @@ def release(config_file: Path, asset: str | None) -> dict[str, str]:
     controls = [a.control for a in config.assets if a.control and asset in (None, a.id)]
     if not controls:
         return {"error": f"no asset {asset or ''} that can be held"}
-    missed = asyncio.run(_release(config, controls))
+    try:
+        with alone(config.paths.state):
+            missed = asyncio.run(_release(config, controls))
+    except (NotAlone, OSError) as error:
+        return {"error": str(error)}
     if missed:
         return {"error": f"not given back: {', '.join(missed)}"}
     return {"done": f"given back: {', '.join(controls)}"}
@@ -167,7 +119,6 @@ async def give_back(fleet: Fleet, home: Home, controls: Iterable[str]) -> list[s
 
 
 async def _release(config: Config, controls: list[str]) -> list[str]:
-    config.paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Store.open(config.paths.state / DATABASE) as store:
         clock = Clock()
         home = Home(config, clock.monotonic_s)
@@ -177,7 +128,6 @@ async def _release(config: Config, controls: list[str]) -> list[str]:
 
 
 async def _serve(config_file: Path, config: Config, keys: KeyRing, password: str | None) -> None:
-    config.paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Store.open(config.paths.state / DATABASE) as store:
         daemon = Daemon(config_file, config, keys, password, store)
         async with daemon.fleet:
@@ -216,9 +166,11 @@ class Daemon:
         self._availability = documents.AvailabilityNews()
         self._notify = Notify()
         self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
         self._limits_s = float("-inf")
         self._alive_s = float("-inf")
         self._trusted = clock.trusted
+        self._failure = store.failure
         self._limited: frozenset[str] = frozenset()
         self._introduce()
 
@@ -266,7 +218,9 @@ class Daemon:
         ):
             deciding = group.create_task(self._decide(), name="loop")
             tasks = [
-                group.create_task(self._housekeep(), name="housekeeping"),
+                group.create_task(self._look(), name="look"),
+                group.create_task(self._keep(), name="keep"),
+                group.create_task(self._reload_when_asked(), name="reload"),
                 group.create_task(self.post.run(), name="post"),
             ]
             if uplink:
@@ -309,15 +263,18 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_asked)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
 
     def _stop_asked(self) -> None:
         if self._stop.is_set():
             raise SystemExit(1)
         self._stop.set()
 
-    def _reload_asked(self) -> None:
-        self._reloading = asyncio.create_task(self.reload(), name="reload")
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await self.reload()
 
     async def reload(self) -> None:
         """Take the configuration file as it is now: devices whose part changed are touched, no others."""
@@ -328,40 +285,64 @@ class Daemon:
         except (ConfigError, OSError) as error:
             log.error("configuration not taken, the former stays in force", error=str(error))
             return
-        fixed = ("site", "paths", "uplink", "clock")
+        fixed = ("site", "paths", "uplink", "clock", "reporting")
         if changed := [name for name in fixed if getattr(config, name) != getattr(was, name)]:
             log.error("configuration not taken: a restart is needed", changed=changed)
             return
         self.home.config, self._keys = config, keys
         self._lay_out_limits()
         self.minutes.reconfigure()
+        if missed := await give_back(self.fleet, self.home, _held_by(was) - _held_by(config)):
+            log.error("no longer ours, but not given back", devices=missed)
         await self.fleet.reconcile(config.devices)
         self.loop.wake()
         log.info("configuration taken", digest=config.digest[:12])
 
     # --- each second ------------------------------------------------------------------------------------
 
-    async def _housekeep(self) -> None:
+    async def _look(self) -> None:
+        """What must not wait for a disk."""
         while True:
             self._look_at_clock()
-            if self.clock.monotonic_s() - self._limits_s > LIMITS_EVERY_S:
+            if self.clock.monotonic_s() - self._limits_s > DAY_S:
                 self._lay_out_limits()
+                self._drop_old_rows()
+            self._describe()
+            self._feed_watchdog()
+            await asyncio.sleep(1.0)
+
+    async def _keep(self) -> None:
+        while True:
             await self._close_minutes()
             self.outbox.eager = any(e.is_open and e.is_decided for e in self.desk.book.current.values())
             await self._commit()
             self._recollection.save(self.home.memory, self.clock)
-            self._describe()
-            self._feed_watchdog()
+            self._tell_storage()
             await asyncio.sleep(min(1.0, self.minutes.wait_s() + 0.01))
 
     async def _close_minutes(self) -> None:
-        """Minutes that have ended: first the edge is safe, then they go."""
+        """Minutes that have ended: first the edge is safe, then they go; without a disk all the same."""
         if not self.minutes.cut():
             return
-        with contextlib.suppress(StorageError):  # without a disk they go all the same
-            await self._store.submit(*self.minutes.edge())
+        if edge := list(self.minutes.edge()):
+            await asyncio.wait([self._store.submit(*edge)], timeout=EDGE_S)
         self.minutes.put()
         self.records.wake()
+
+    def _tell_storage(self) -> None:
+        """A disk that fails is told once it works again: no event can be saved before."""
+        failure, self._failure = self._failure, self._store.failure
+        if failure and not self._failure:
+            text = f"what was to be saved is saved again; it could not be: {failure}"
+            self.records.event(EventKind.STORAGE, text, Severity.ALARM)
+
+    def _drop_old_rows(self) -> None:
+        """Rows leave by age, while it is known how old they are (contract: the ack)."""
+        if self.clock.trusted:
+            kept_s = dict.fromkeys(self.minutes.logs(), MINUTES_KEPT_S)
+            kept_s |= {STATUS_LOG: STATUSES_KEPT_S, EVENT_LOG: STATUSES_KEPT_S}
+            utc_s = self.clock.utc_s()
+            self._store.submit(*(DropRows(name, utc_s - age_s) for name, age_s in kept_s.items()))
 
     async def _commit(self) -> None:
         await outbox.commit(self.outbox, self._store, self.clock.monotonic_s(), self.minutes.edge)
@@ -484,6 +465,11 @@ class Daemon:
             _settings(section, site, self._password), subscriptions(site), self.post, will=will
         )
         return self.post.uplink
+
+
+def _held_by(config: Config) -> set[str]:
+    """The devices that a configuration lets us hold."""
+    return {asset.control for asset in config.assets if asset.control and asset.ability.holds}
 
 
 def _settings(section: UplinkSection, site: str, password: str | None) -> UplinkSettings:

@@ -17,6 +17,7 @@ ALLOWED = {
     "gateway.console": ("gateway.console", "gateway.core"),
     "gateway.answers": ("gateway.core", "gateway.daemon", "gateway.console"),
     "gateway.app": ("gateway", "drivers"),
+    "gateway.files": ("gateway.daemon", "gateway.wire", "drivers.registry"),
     "gateway.cli": ("gateway.cli", "gateway.console", "gateway.daemon.config", "gateway.wire"),
     "gateway.demo.devices": ("gateway.demo.devices",),
     "gateway.demo": ("gateway.demo", "gateway.wire"),
@@ -30,7 +31,7 @@ ALLOWED = {
 }
 FORBIDDEN_IN_APP = ("gateway.cli", "gateway.demo")
 # Inside a function body only: commands that start something heavy.
-LAZY = {"gateway.cli": ("gateway.app", "gateway.demo")}
+LAZY = {"gateway.cli": ("gateway.app", "gateway.files", "gateway.demo")}
 
 
 def _modules() -> list[Path]:

@@ -140,9 +140,9 @@ def config_check(
     as_json: AsJson = False,
 ) -> None:
     """Every problem of a configuration file at once, each with what would be right."""
-    import gateway.app as daemon
+    import gateway.files as files
 
-    problems = daemon.check(file)
+    problems = files.check(file)
     if as_json:
         _say_json({"file": str(file), "ok": not problems, "problems": list(problems)})
     else:

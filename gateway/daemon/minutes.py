@@ -36,6 +36,7 @@ WAITING_MAX = 1440  # minutes that wait for a trusted clock
 NOTES_MAX = 256  # changes of who governs that one interval can tell apart
 MARGIN = 2.0  # a sample above so many times the nominal power is implausible
 ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
+LATE_S = 60.0  # a row made so long after its minute does not know the room of then
 EDGE = "edge:"
 HOME_MAX_W = 60_000.0  # three phases of 80 A
 
@@ -102,12 +103,18 @@ class Minutes:
 
     def reconfigure(self) -> None:
         """Points as the configuration now has them; one that did not change goes on."""
+        self.put()
         made = {point.id: point for point in self._made({})}
         for id_, was in self._points.items():
             now = made.get(id_)
             if now and (now.power, now.imports, now.exports) == (was.power, was.imports, was.exports):
-                was.asset, made[id_] = now.asset, was
+                now.meter = replace(was.meter, spec=now.meter.spec)
+                now.notes, now.waiting = was.notes, was.waiting
         self._points = made
+
+    def logs(self) -> tuple[str, ...]:
+        """The names of the logs that minutes go to."""
+        return tuple(point.log for point in self._points.values())
 
     def wait_s(self) -> float:
         """How long until a minute can be cut."""
@@ -144,9 +151,11 @@ class Minutes:
             point.meter, found = metering.cut(point.meter, anchor.mono_s, anchor, self.offset_s)
             point.waiting = [*point.waiting, *found][-WAITING_MAX:]
             if anchor.trusted:
-                stamped = [r if r.stamped else metering.stamp(r, anchor) for r in point.waiting]
-                point.ready += [(r, encode(self._row(point, r))) for r in stamped]
-                point.waiting = []
+                point.waiting = [r if r.stamped else metering.stamp(r, anchor) for r in point.waiting]
+            told = [r for r in point.waiting if r.stamped]
+            point.waiting = [r for r in point.waiting if not r.stamped]
+            point.ready += [(r, encode(self._row(point, r))) for r in told]
+            if not point.waiting:
                 point.forget_notes()
         # All points' minutes go in one message: the first to be cut waits for the others, 1.5 s at most.
         edges_s = [metering.due_s(p.meter) - p.meter.spec.wait_s for p in self._points.values()]
@@ -250,7 +259,8 @@ class Minutes:
     def _row(self, point: _Point, reading: metering.Reading) -> MinuteReading:
         note = _longest(point.notes, reading.start_s, reading.end_s)
         ids = _ids(point.notes, reading.start_s, reading.end_s)
-        room = self._room(point.asset)
+        is_late = self._clock.monotonic_s() - reading.end_s > LATE_S
+        room = None if is_late else self._room(point.asset)
         return MinuteReading(
             seq=0,
             start_utc_s=reading.start_utc_s,

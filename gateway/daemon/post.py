@@ -6,6 +6,7 @@ Live first, then backfill; retained documents (`presence`, `state`, `availabilit
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 
 import structlog
@@ -26,9 +27,10 @@ from gateway.wire.state import Presence, State
 log = structlog.get_logger()
 
 IDLE_S = 60.0  # the longest the sender sleeps without looking
-RETRY_S = 1.0  # after a message was not delivered on a link that is up
+RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # after a message was not delivered on a link that is up
 STATE_EVERY_S = 5.0  # at most
 FLUSH_S = 5.0  # at a stop, for what still waits
+FAREWELL_S = 2.0  # and then for `presence`
 
 
 def subscriptions(site: str) -> tuple[Subscription, ...]:
@@ -65,6 +67,8 @@ class Post:
         self._something = asyncio.Event()
         self._retained: dict[str, bytes] = {}  # topic -> body that waits; a newer one replaces it
         self._told: dict[str, bytes] = {}
+        self._retry_s = RETRY_S
+        self._retained_after_s = 0.0  # retained documents that were refused wait until then
         self._state_s = -STATE_EVERY_S
         self._described: State | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,6 +86,7 @@ class Post:
         """Connected: who we are, then what waits."""
         del session_present  # what the broker forgot, acks bring up again
         self.up, self.why = True, ""
+        self._retry_s, self._retained_after_s = RETRY_S, 0.0
         self._told.clear()
         self._described = None
         self._retained["presence"] = encode(Presence(site=self._site, online=True, boot=self._boot))
@@ -146,7 +151,10 @@ class Post:
         while True:
             self._something.clear()
             if not await self._send_next():
-                wait_s = min(self._outbox.wait_s(self._clock.monotonic_s()), IDLE_S)
+                now_s = self._clock.monotonic_s()
+                wait_s = min(self._outbox.wait_s(now_s), IDLE_S)
+                if self._retained and self.up:
+                    wait_s = min(wait_s, max(0.0, self._retained_after_s - now_s))
                 await self._sleep(wait_s)
 
     async def stop(self) -> None:
@@ -157,10 +165,14 @@ class Post:
             async with asyncio.timeout(FLUSH_S):
                 while await self._send_next():
                     pass
-                farewell = Presence(site=self._site, online=False, boot=self._boot, reason="stopping")
+        except TimeoutError:
+            log.warning("not all could be told before the stop")
+        farewell = Presence(site=self._site, online=False, boot=self._boot, reason="stopping")
+        try:
+            async with asyncio.timeout(FAREWELL_S):
                 await self.uplink.publish(f"{self._base}presence", encode(farewell), retain=True)
         except (TimeoutError, NotDelivered) as error:
-            log.warning("not all could be told before the stop", error=str(error))
+            log.warning("the stop could not be told", error=str(error))
 
     async def _sleep(self, wait_s: float) -> None:
         try:
@@ -171,8 +183,9 @@ class Post:
 
     async def _send_next(self) -> bool:
         """Send one thing; whether there was one."""
-        if self._retained and self.up:
-            return await self._send_retained()
+        if self._retained and self.up and self._clock.monotonic_s() >= self._retained_after_s:
+            await self._send_retained()
+            return True
         item = self._outbox.take(self._clock.monotonic_s())
         if isinstance(item, Fetch):
             await outboxes.load(self._outbox, self._store, item, self._clock.monotonic_s())
@@ -182,14 +195,20 @@ class Post:
         await self._send(item)
         return True
 
-    async def _send_retained(self) -> bool:
+    async def _send_retained(self) -> None:
         topic, body = next(iter(self._retained.items()))
         if not await self._publish(topic, body, retain=True):
-            return False
+            self._retained_after_s = self._clock.monotonic_s() + self._longer_s()
+            return
+        self._retry_s = RETRY_S
         self._told[topic] = body
         if self._retained.get(topic) is body:
             del self._retained[topic]
-        return True
+
+    def _longer_s(self) -> float:
+        """How long to wait after a message was not delivered; each time longer."""
+        self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
+        return self._retry_s * random.uniform(0.25, 0.5)
 
     async def _send(self, parcel: Parcel) -> None:
         topic, body = self._records.message(parcel, self.offset_s())
@@ -199,10 +218,11 @@ class Post:
             self._outbox.failed(parcel)
             raise
         if delivered:
+            self._retry_s = RETRY_S
             self._outbox.sent(parcel, self._clock.utc_s())
         else:
             self._outbox.failed(parcel)
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._longer_s())
 
     async def _publish(self, topic: str, body: bytes, *, retain: bool = False) -> bool:
         if self.uplink is None:

@@ -29,7 +29,7 @@ async def no_number_is_missing_or_used_twice(house: House) -> None:
     said: dict[tuple[Log, int], Any] = {}
     for heard in house.aggregator.heard:
         for log, seq, what in _rows(heard.topic, heard.body):
-            assert said.setdefault((log, seq), what) == what, (log, seq)
+            assert said.setdefault((log, seq), what) == what, (log, said[log, seq], what)
 
 
 def holes(aggregator: Aggregator) -> list[tuple[Log, int]]:

@@ -104,6 +104,31 @@ async def test_a_reload_touches_only_the_device_whose_section_changed(folder: Pa
 
 
 @beside
+async def test_an_asset_that_a_reload_takes_out_is_given_back(folder: Path) -> None:
+    async with House(folder, assets=("one", "two")) as house:
+        pid = await house.start()
+        await house.seen()
+        await house.aggregator.cap("class:heat", 0.0)
+        await house.until(lambda: all(pump.blocked for pump in house.pumps.values()), "both held")
+        del house.config["asset"]["one"]
+        del house.config["devices"]["one-hp"]
+        await _reload(house, pid, "configuration taken")
+        await house.until(lambda: not house.pumps["one"].blocked, "the household's own again", 2.0)
+        assert house.pumps["two"].blocked
+
+
+@beside
+async def test_a_second_daemon_for_the_same_home_does_not_start(folder: Path) -> None:
+    async with House(folder) as house:
+        await house.start()
+        await house.seen()
+        code, said = await house.cli("run")
+        assert code == 1
+        assert "another homeflex works with" in said
+        assert house.servers["heat"].connections == 1
+
+
+@beside
 async def test_a_broken_file_changes_nothing_and_says_why(folder: Path) -> None:
     async with House(folder) as house:
         pid = await house.start()

@@ -39,7 +39,7 @@ async def test_promises_hold_over_kills_at_drawn_moments(folder: Path) -> None:
 
 @long_beside(minutes=60)
 async def test_promises_hold_over_a_hundred_kills(folder: Path) -> None:
-    await _tormented(folder, kills=100, alive_s=(0.05, 20.0))
+    await _tormented(folder, kills=100, alive_s=(0.05, 8.0))
 
 
 @beside

@@ -45,7 +45,8 @@ async def test_state_and_availability_say_what_the_home_is_and_can_give(folder: 
     async with House(folder) as house:
         await house.start()
         await house.until(
-            lambda: all(d["healthy"] for d in house.aggregator.all("state")[-1]["devices"]), "all are healthy"
+            lambda: [s for s in house.aggregator.all("state") if all(d["healthy"] for d in s["devices"])],
+            "all are healthy",
         )
         state = house.aggregator.all("state")[-1]
         (heat,) = state["assets"]
