@@ -185,7 +185,14 @@ class Answers:
         if not meant:
             return {"error": self._not_held(asset)}
         lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
-        return {"done": f"{', '.join(meant)}: {what}{lasts}"}
+        now = ", ".join(f"{a.id} {self._in_force(a)}" for a in self._home.config.assets if a.id in meant)
+        return {"done": f"{', '.join(meant)}: {what}{lasts}; now {now}"}
+
+    def _in_force(self, asset: Asset) -> str:
+        setpoint = self._setpoint(asset)
+        if setpoint.at_most_w is None:
+            return "runs by its own control"
+        return f"is held to {setpoint.at_most_w} W: {setpoint.text}"
 
     # --- parts ------------------------------------------------------------------------------------------
 

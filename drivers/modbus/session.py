@@ -10,7 +10,17 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from drivers.base import Ability, Applied, DevicePort, JsonValue, Proof, Refused, Want, WrongDevice
+from drivers.base import (
+    Ability,
+    Applied,
+    DevicePort,
+    JsonValue,
+    Proof,
+    Refused,
+    Unreachable,
+    Want,
+    WrongDevice,
+)
 from drivers.modbus.block import Block, blocks, single
 from drivers.modbus.codec import decode_words, encode_words, sample_of
 from drivers.modbus.link import Connection, NotThere
@@ -88,6 +98,8 @@ class Session:
             raise WrongDevice(f"not a {self._profile.id}: {error}") from error
         for expect in self._profile.detect:
             value = decode_words(self._points[expect.point], self._registers[expect.point])
+            if value is None:  # a device that has just started has no value yet
+                raise Unreachable(f"{expect.point} has no value yet")
             if not expect.fits(value):
                 raise WrongDevice(f"not a {self._profile.id}: {expect.point} is {value}")
 

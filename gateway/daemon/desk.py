@@ -1,8 +1,9 @@
 """Where dispatch messages are received and instructions live on: wire, book and journal put together.
 
 Order of a message: verify, hand to the writer and to the loop at once (the setpoint may go), commit,
-PUBACK, status. No status before the commit. What cannot be journalled is answered `TEMPORARY_ERROR`,
-withdrawn and not acknowledged; only a stop is obeyed all the same.
+PUBACK, status. No status before the commit. What cannot be journalled is withdrawn and answered
+`TEMPORARY_ERROR`; only a stop is obeyed all the same, and its answer says so. Neither is acknowledged for
+30 s (8 such messages at most), so that a broker that redelivers may bring it to a disk that works again.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ BAD_SIGNATURE_EVERY_S = 10.0  # contract: answers to bad signatures, with a coun
 UNJOURNALLED_MAX = 8  # messages left unacknowledged while the disk fails; more would stop stops arriving
 UNJOURNALLED_S = 30.0  # and for so long: all that arrive later wait behind them for their own PUBACK
 RETRY_S = 5.0  # between two tries to save what a failing disk did not take
+NEVER_SAVED_MAX = 64  # messages on a failing disk that a later one of the same id came after
 UNTOLD_MAX = 256  # statuses that wait for such a disk; the oldest go first
 SAVE_COUNTS_EVERY_S = 60.0  # seconds counted for a running instruction, between its statuses
 FORGET_EVERY_S = 3600.0
@@ -94,6 +96,7 @@ class Desk:
         self._bad_signatures = 0
         self._bad_answered_s = -BAD_SIGNATURE_EVERY_S
         self._unjournalled: deque[tuple[float, Inbound]] = deque()  # since when
+        self._never_saved: dict[tuple[str, int], Entry | None] = {}  # id, revision: what came before it
         self._unsaved: set[str] = set()  # ids that a failing disk did not take, and what was to be told
         self._untold: list[Part] = []
         self._saved_s = clock.monotonic_s()
@@ -137,9 +140,7 @@ class Desk:
 
     def _opened(self, inbound: Inbound) -> Order:
         if inbound.retain:
-            text = "a retained dispatch is never obeyed"
-            self._records.event(EventKind.SECURITY, text, Severity.WARNING)
-            raise Unacceptable(Reception.INVALID_MESSAGE, text)
+            raise Unacceptable(Reception.INVALID_MESSAGE, "a retained dispatch is never obeyed")
         body = opened(
             inbound.payload,
             self._keys(),
@@ -166,27 +167,41 @@ class Desk:
             log.error("instruction not journalled", id=order.id, error=str(error))
             if order.op is not Op.SET:
                 self._keep([entry.id for entry in received.entries], bodies)
-            elif received.entries:
-                self.book = _withdrawn(self.book, before, order.id)
-                self.act()
-            self._answer_unjournalled(inbound, order, str(error))
+                for body in bodies:  # what was done; told again with a number when the disk takes it
+                    self._records.answer_unjournalled(body)
+            else:
+                if received.entries:
+                    self._withdraw(order, before)
+                self._records.answer_unjournalled(self._not_journalled(order, str(error)))
+            self._unjournalled.append((self._clock.monotonic_s(), inbound))
+            self._acknowledge_unjournalled()
         else:
             self.acknowledge(inbound)
 
-    def _answer_unjournalled(self, inbound: Inbound, order: Order, why: str) -> None:
-        self._records.answer_unjournalled(
-            status.Status(
-                **self._records.mark(),
-                id=order.id,
-                revision=order.revision,
-                digest=order.digest,
-                reception=Reception.TEMPORARY_ERROR,
-                reason=Reason.STORAGE,
-                text=f"the journal cannot be written: {why}",
-            )
+    def _not_journalled(self, order: Order, why: str) -> status.Status:
+        return status.Status(
+            **self._records.mark(),
+            id=order.id,
+            revision=order.revision,
+            digest=order.digest,
+            reception=Reception.TEMPORARY_ERROR,
+            reason=Reason.STORAGE,
+            text=f"the journal cannot be written: {why}",
         )
-        self._unjournalled.append((self._clock.monotonic_s(), inbound))
-        self._acknowledge_unjournalled()
+
+    def _withdraw(self, order: Order, before: Book) -> None:
+        """Put one id back to what the journal has of it, unless a later message has changed it since."""
+        former = before.entry(order.id)
+        if former and (former.id, former.revision) in self._never_saved:
+            former = self._never_saved.pop((former.id, former.revision))
+        present = self.book.entry(order.id)
+        if present and (present.revision, present.digest) != (order.revision, order.digest):
+            self._never_saved[order.id, order.revision] = former
+            while len(self._never_saved) > NEVER_SAVED_MAX:
+                self._never_saved.pop(next(iter(self._never_saved)))
+            return
+        self.book = _with_former(self.book, former, before, order.id)
+        self.act()
 
     def _acknowledge_unjournalled(self, *, all_of_them: bool = False) -> None:
         """Let go of those that were withheld for long enough, or are too many, or all."""
@@ -196,9 +211,10 @@ class Desk:
             self.acknowledge(held.popleft()[1])
 
     def _refuse(self, inbound: Inbound, refusal: Unacceptable) -> None:
-        """Answer what is not obeyed; bad signatures once in a while, with a count."""
+        """Answer what is not obeyed; what nobody trusted has sent once in a while, with a count."""
         count = None
-        if refusal.reception in (Reception.INVALID_SIGNATURE, Reception.INVALID_MESSAGE):
+        nameless = refusal.reception is Reception.INVALID_MESSAGE and refusal.id is None
+        if nameless or refusal.reception is Reception.INVALID_SIGNATURE:
             self._bad_signatures += 1
             now_s = self._clock.monotonic_s()
             if now_s - self._bad_answered_s < BAD_SIGNATURE_EVERY_S:
@@ -321,9 +337,8 @@ def _put(entry: Entry) -> PutEntry:
     return PutEntry(entry.id, codec.encode("entry", entry))
 
 
-def _withdrawn(book: Book, before: Book, id_: str) -> Book:
-    """The book with one id as it was before a message that could not be journalled."""
-    former = before.entry(id_)
+def _with_former(book: Book, former: Entry | None, before: Book, id_: str) -> Book:
+    """The book with one id as it was before messages that could not be journalled."""
     if former:
         return book.with_entry(former, before.watches.get(id_))
     return replace(

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 BOUNDARY = "boundary"
 WAITING_MAX = 1440  # minutes that wait for a trusted clock
 NOTES_MAX = 256  # changes of who governs that one interval can tell apart
+IDS_MAX = 64  # instructions that one minute names; the oldest go first
 MARGIN = 2.0  # a sample above so many times the nominal power is implausible
 ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
 LATE_S = 60.0  # a row made so long after its minute does not know the room of then
@@ -359,4 +360,4 @@ def _longest(notes: list[Note], start_s: float, end_s: float) -> Note:
 
 def _ids(notes: list[Note], start_s: float, end_s: float) -> tuple[str, ...]:
     found = [id_ for note, _ in _spans(notes, start_s, end_s) for id_ in note.dispatch_ids]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))[-IDS_MAX:]

@@ -20,7 +20,6 @@ from gateway.daemon.telling import Mark
 from gateway.wire import readings
 from gateway.wire.event import Event, EventKind, Severity
 from gateway.wire.message import Part, encode
-from gateway.wire.status import Status
 
 log = structlog.get_logger()
 
@@ -89,7 +88,7 @@ class Records:
         saving = self._append(EVENT_LOG, [encode(event)], ())
         saving.add_done_callback(_noted)
 
-    def answer_unjournalled(self, status: Status) -> None:
+    def answer_unjournalled(self, status: Part) -> None:
         """Send a status that no log can hold; its `seq` is 0, which no log uses."""
         self.tell_at_once(encode(status))
 

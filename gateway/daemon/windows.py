@@ -9,10 +9,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import structlog
+
 from gateway.core.metering import Grade, Reading
 from gateway.core.model import Instruction
 from gateway.daemon.store import PutMeta
 from gateway.daemon.telling import Spent
+
+log = structlog.get_logger()
 
 KEY = "windows"
 LATE_S = 120.0  # an edge seen later than this is not known
@@ -39,8 +43,7 @@ class Windows:
         self.energy_ws: Callable[[str], float | None] = lambda _point: None
         self.power_w: Callable[[str], float] = lambda _point: 0.0
         self.save: Callable[[PutMeta], object] = lambda _change: None
-        found = json.loads(saved) if saved else []
-        self._windows = {(id_, asset): _Window(**fields) for id_, asset, fields in found}
+        self._windows = _loaded(saved) if saved else {}
 
     def track(self, instructions: tuple[Instruction, ...], utc_s: float) -> None:
         """Note what the registers say at the edges of these windows; one that is gone ends now."""
@@ -60,12 +63,17 @@ class Windows:
 
     def told(self, point: str, reading: Reading, seq: int) -> None:
         """A minute of a point went into its log."""
+        changed = False
         for (_, asset), window in self._windows.items():
             if asset != point or not _overlap(reading, window):
                 continue
+            was = window.first_seq, window.grade
             window.first_seq = seq if window.first_seq is None else window.first_seq
             window.last_seq = seq
             window.grade = max(window.grade, reading.quality, key=lambda g: _WORST.index(Grade(g)))
+            changed |= was != (window.first_seq, window.grade)
+        if changed:
+            self.save(self._saved())
 
     def spent(self, instruction: str, asset: str) -> Spent:
         """What an asset drew over an instruction's window. Asked once, then forgotten."""
@@ -108,6 +116,15 @@ class Windows:
     def _saved(self) -> PutMeta:
         rows = [(id_, asset, asdict(window)) for (id_, asset), window in self._windows.items()]
         return PutMeta(KEY, json.dumps(rows).encode())
+
+
+def _loaded(saved: bytes) -> dict[tuple[str, str], _Window]:
+    """The windows of the earlier run; none if they cannot be read: their energies are MISSING then."""
+    try:
+        return {(id_, asset): _Window(**fields) for id_, asset, fields in json.loads(saved)}
+    except (ValueError, TypeError) as error:
+        log.error("windows of the earlier run cannot be read", error=str(error))
+        return {}
 
 
 def _overlap(reading: Reading, window: _Window) -> bool:

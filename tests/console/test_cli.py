@@ -173,19 +173,20 @@ async def test_what_is_not_there_is_answered_with_what_is(home: Home) -> None:
 async def test_an_override_frees_the_heat_pump_and_its_end_holds_it_again(home: Home) -> None:
     await home.until_blocked(True)
     said = await home.homeflex("override", "heat", "--for", "2h")
-    assert (said.code, said.out) == (0, "heat: taken back for 120 min\n")
+    assert (said.code, said.out) == (0, "heat: taken back for 120 min; now heat runs by its own control\n")
     await home.until_blocked(False)
     (reasons,) = (await home.homeflex("why", "--json")).answer["assets"]
     assert (reasons["governor"], reasons["reason"]) == ("override", "userOverride")
     ended = await home.homeflex("override", "heat", "--end", "--json")
-    assert (ended.code, ended.answer) == (0, {"done": "heat: override ended"})
+    assert ended.code == 0
+    assert ended.answer["done"].startswith("heat: override ended; now heat is held to 0 W: ")
     await home.until_blocked(True)
 
 
 async def test_a_release_gives_the_heat_pump_back_for_a_while(home: Home) -> None:
     await home.until_blocked(True)
     said = await home.homeflex("release", "--for", "30m")
-    assert (said.code, said.out) == (0, "heat: given back for 30 min\n")
+    assert (said.code, said.out) == (0, "heat: given back for 30 min; now heat runs by its own control\n")
     await home.until_blocked(False)
     await home.homeflex("override", "heat", "--end")
     await home.until_blocked(True)

@@ -175,7 +175,7 @@ async def test_one_asset_is_fed_from_three_devices_over_one_connection(broker: M
         for name, port in ports.items()
         for point, sample in port.points.items()
     }
-    state = state_of(points, asset, 101.0, online=True)
+    state = state_of(points, asset, 101.0, online=True, room_max_age_s=3600.0)
     assert state.power_w is not None
     assert state.room_c is not None
     assert state.running is not None

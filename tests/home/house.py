@@ -232,7 +232,7 @@ class House:
             await asyncio.sleep(0.02)
 
     async def seen(self, within_s: float = WITHIN_S) -> None:
-        """Wait until the daemon has read each pump and may act on it."""
+        """Wait until the daemon has read every device."""
 
         def answer() -> bool:
             return all(
@@ -240,6 +240,7 @@ class House:
             )
 
         await self.until(answer, "every device answers", within_s)
+        await asyncio.sleep(1.2)  # and was read as a whole: a poll is a second
 
     def _boots(self) -> set[str]:
         return {body["boot"] for body in self.aggregator.all("presence") if body["online"]}

@@ -58,7 +58,8 @@ async def test_an_override_at_home_wins_until_it_ends(folder: Path) -> None:
         sent = await house.aggregator.cap("asset:heat", 0.0)
         await house.until(lambda: house.pump.blocked, "the pump rests")
         code, answer = await house.cli("override", "heat", "--for", "2h")
-        assert (code, answer) == (0, {"done": "heat: taken back for 120 min"})
+        assert code == 0
+        assert answer["done"].startswith("heat: taken back for 120 min")
         await house.until(lambda: not house.pump.is_told_to_rest, "the household has it", 3.0)
         await house.until(
             lambda: house.aggregator.said(sent.id, extent="none", reason="userOverride"),
@@ -86,7 +87,6 @@ async def test_minimum_run_and_minimum_rest_are_kept(folder: Path) -> None:
         house.config["asset"]["rests"]["care"] = {"min_run_s": 0, "min_rest_s": 7}
         await house.start()
         await house.seen()
-        await asyncio.sleep(1.5)  # a whole poll: that it runs is known
         run = await house.aggregator.cap("asset:runs", 0.0)
         rest = await house.aggregator.cap("asset:rests", 0.0)
         await house.until(lambda: house.pumps["rests"].blocked, "the second rests")

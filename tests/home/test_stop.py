@@ -109,7 +109,8 @@ async def test_release_gives_back_a_running_daemons_devices_for_a_while(folder: 
     async with _two_pumps(folder) as (house, nibe, _):
         ids = await _held(house, nibe)
         code, answer = await house.cli("release", "--for", "1h")
-        assert (code, answer) == (0, {"done": "heat, ground: given back for 60 min"})
+        assert code == 0
+        assert answer["done"].startswith("heat, ground: given back for 60 min")
         await house.until(
             lambda: not house.pump.is_told_to_rest and not nibe.holding[LIMIT_ON],
             "both are their owner's",
