@@ -171,6 +171,7 @@ class Daemon:
         self._alive_s = float("-inf")
         self._trusted = clock.trusted
         self._failure = store.failure
+        self._edge_behind = False
         self._limited: frozenset[str] = frozenset()
         self._introduce()
 
@@ -314,6 +315,8 @@ class Daemon:
     async def _keep(self) -> None:
         while True:
             await self._close_minutes()
+            if self._edge_behind:
+                await self._save_edge()
             self.outbox.eager = any(e.is_open and e.is_decided for e in self.desk.book.current.values())
             await self._commit()
             self._recollection.save(self.home.memory, self.clock)
@@ -324,10 +327,18 @@ class Daemon:
         """Minutes that have ended: first the edge is safe, then they go; without a disk all the same."""
         if not self.minutes.cut():
             return
-        if edge := list(self.minutes.edge()):
-            await asyncio.wait([self._store.submit(*edge)], timeout=EDGE_S)
+        await self._save_edge()
         self.minutes.put()
         self.records.wake()
+
+    async def _save_edge(self) -> None:
+        """What the next run needs of the minutes that were sent; until the disk takes it, each time anew."""
+        edge = list(self.minutes.edge())
+        if not edge:
+            return
+        saving = self._store.submit(*edge)
+        await asyncio.wait([saving], timeout=EDGE_S)
+        self._edge_behind = not saving.done() or saving.exception() is not None
 
     def _tell_storage(self) -> None:
         """A disk that fails is told once it works again: no event can be saved before."""
@@ -440,6 +451,7 @@ class Daemon:
             log.error(text)
             self.records.event(EventKind.STORAGE, text, Severity.ALARM)
         how = "after an unclean stop" if saved.unclean else "after a clean stop"
+        how = how if saved.meta else "for the first time"
         self.records.event(EventKind.RESTART, f"started {how}, version {documents.own_version()}")
 
     # --- made from the configuration --------------------------------------------------------------------

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,7 @@ log = structlog.get_logger()
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 FAULT_RETRY_S = 60.0  # after a refusal or a bug: nothing gets better by asking soon
+CANCELS_MAX, CANCEL_S = 3, 2.0  # how often a device's task is told to end, and how long it has each time
 STEADY_S = 60.0  # a conversation that lasted this long starts the next back-off anew
 
 
@@ -98,10 +99,7 @@ class Fleet:
             for name, (device, _, _) in self._running.items()
             if name not in wanted or wanted[name].digest != device.digest
         ]
-        tasks = [self._running.pop(name)[2] for name in stale]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended([self._running.pop(name)[2] for name in stale])
         for name, device in wanted.items():
             if name not in self._running:
                 port = Port(name, self._facts(name), self._house, self._clock)
@@ -151,6 +149,19 @@ class Fleet:
             log.exception("driver failed", device=device.name)
             return f"driver failed: {type(error).__name__}", FAULT_RETRY_S
         return "driver ended", 0.0
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks, again if one takes no notice: `wait_for` of Python 3.11 can lose a cancellation."""
+    waiting = set(tasks)
+    for _ in range(CANCELS_MAX):
+        for task in waiting:
+            task.cancel()
+        if not waiting:
+            return
+        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_S)
+    if waiting:
+        log.error("devices do not stop", tasks=[task.get_name() for task in waiting])
 
 
 class Port:

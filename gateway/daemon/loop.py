@@ -46,6 +46,7 @@ class Loop:
         self._began_s = -COALESCE_S
         self._soon: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._acted: tuple[Snapshot, Plan] | None = None  # what `act` decided and nobody was told yet
         self.turned_s = -math.inf  # when the last turn completed, for the watchdog
 
     async def run(self) -> None:
@@ -66,7 +67,7 @@ class Loop:
 
     def act(self) -> None:
         """Decide and ask the devices, now; what else follows from a decision comes with a turn soon after."""
-        self._decide()
+        self._acted = self._decide()
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(COALESCE_S, self.turn)
 
@@ -75,6 +76,9 @@ class Loop:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+        if self._acted and not self._stopped:
+            self._decided(*self._acted)  # as it was seen before the devices followed
+        self._acted = None
         if decision := self._decide():
             self._decided(*decision)
             self.turned_s = self._clock.monotonic_s()
