@@ -203,6 +203,20 @@ async def test_a_point_beyond_its_dead_band_wakes_the_loop_and_a_small_change_do
         assert len(at_work.plans) == before + 1
 
 
+@virtual
+async def test_what_an_act_decided_is_told_as_it_was_seen() -> None:
+    async with rig() as at_work:
+        await asyncio.sleep(10.5)
+        acted_s, before = at_work.plans[-1][0] + 0.5, len(at_work.plans)
+        at_work.instructions = (block(),)
+        at_work.loop.act()
+        assert len(at_work.plans) == before
+        await asyncio.sleep(0.06)
+        told = [(round(at_s - acted_s, 2), plan) for at_s, plan in at_work.plans[before:]]
+    assert [at_s for at_s, _ in told] == [0.0, 0.05]
+    assert all((s := plan.setpoint("heat")) and s.at_most_w == 0 for _, plan in told)
+
+
 @dataclass
 class Deaf(Pump):
     """A pump that refuses what it is asked, until it is willing."""
