@@ -284,7 +284,14 @@ def _answered(reception: str) -> Cue:
 
 
 def _minute(end_utc_s: float) -> Cue:
-    return lambda seen: any(r.end_utc_s == end_utc_s for r in seen.readings())
+    """The minute of every point that was heard so far: after an outage each comes in a message of its own."""
+
+    def is_whole(seen: Evidence) -> bool:
+        readings = seen.readings()
+        told = {r.point for r in readings if r.end_utc_s == end_utc_s}
+        return bool(told) and told == {r.point for r in readings}
+
+    return is_whole
 
 
 @contextlib.contextmanager
