@@ -13,7 +13,7 @@ clock and never retries: it raises one of four errors and its supervisor decides
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -201,15 +201,3 @@ class DriverKind:
     ability: Callable[[Any], Ability] = lambda _settings: Ability()
     profile: Callable[[Any], tuple[str, str] | None] = lambda _settings: None
     points: Callable[[Any], frozenset[str] | None] = lambda _settings: None
-
-
-async def poll(port: DevicePort, every_s: float, read: Callable[[], Awaitable[None]]) -> None:
-    """Call `read` every `every_s` seconds, for ever; a slow read skips beats instead of piling up."""
-    due_s = port.monotonic()
-    while True:
-        await read()
-        due_s += every_s
-        behind_s = port.monotonic() - due_s
-        if behind_s > 0:
-            due_s += every_s * (behind_s // every_s + 1)
-        await asyncio.sleep(max(0.0, due_s - port.monotonic()))

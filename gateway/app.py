@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from random import SystemRandom
 
 import structlog
 
-from drivers import registry
-from drivers.base import DeviceEvent, Driver, Links
+from drivers.base import DeviceEvent
 from gateway.answers import Answers
 from gateway.console import local_socket
 from gateway.core.eligibility import Home as Rules
@@ -25,7 +23,7 @@ from gateway.core.model import Governor, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
-from gateway.daemon.config import Config, ConfigError, Device
+from gateway.daemon.config import Config, ConfigError
 from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
@@ -43,7 +41,8 @@ from gateway.daemon.sections import UplinkSection
 from gateway.daemon.store import DropRows, PutMeta, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
-from gateway.files import read, read_keys, read_password
+from gateway.files import DATABASE, read, read_keys, read_password
+from gateway.giving_back import give_back, held_by, open_driver
 from gateway.wire.event import EventKind, Severity
 from gateway.wire.keys import KeyRing
 from gateway.wire.message import encode
@@ -51,15 +50,12 @@ from gateway.wire.state import Presence
 
 log = structlog.get_logger()
 
-GIVE_BACK_S = 10.0  # how long a stop, a reload, or `release` without a daemon tries to reach a device
-GIVE_BACK_LOOK_S, GIVE_BACK_ASK_EACH = 0.05, 50
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
 DAY_S = 86_400.0  # weekly times are laid out for nine days, anew each day
 EDGE_S = 1.0  # a minute waits for the disk at most so long
 MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
-DATABASE = "homeflex.db"
 EVENT_KINDS = {"deviceLost": EventKind.DEVICE_LOST, "deviceBack": EventKind.DEVICE_BACK}
 
 
@@ -76,55 +72,6 @@ def run(config_file: Path, *, json_log: bool = False) -> int:
             return 1
         asyncio.run(_serve(config_file, config, keys, password))
     return 0
-
-
-def release(config_file: Path, asset: str | None) -> dict[str, str]:
-    """Give devices back to their owner without a daemon: each control device is told so, once."""
-    try:
-        config = read(config_file)
-    except (ConfigError, OSError) as error:
-        return {"error": str(error)}
-    controls = [a.control for a in config.assets if a.control and asset in (None, a.id)]
-    if not controls:
-        return {"error": f"no asset {asset or ''} that can be held"}
-    try:
-        with alone(config.paths.state):
-            missed = asyncio.run(_release(config, controls))
-    except (NotAlone, OSError) as error:
-        return {"error": str(error)}
-    if missed:
-        return {"error": f"not given back: {', '.join(missed)}"}
-    return {"done": f"given back: {', '.join(controls)}"}
-
-
-def open_driver(device: Device, links: Links) -> Driver:
-    """The driver of a configured device."""
-    return registry.kind(device.driver).open(device.settings, links)
-
-
-async def give_back(fleet: Fleet, home: Home, controls: Iterable[str]) -> list[str]:
-    """Ask devices to be their owner's until they say so; the ones that did not in time."""
-    waiting = list(controls)
-    for device in waiting:
-        home.evidence.pop(device, None)
-    for look in range(int(GIVE_BACK_S / GIVE_BACK_LOOK_S)):
-        waiting = [device for device in waiting if not home.holds(device, None)]
-        if not waiting:
-            break
-        if look % GIVE_BACK_ASK_EACH == 0:
-            for device in waiting:
-                fleet.want(device, None)
-        await asyncio.sleep(GIVE_BACK_LOOK_S)
-    return waiting
-
-
-async def _release(config: Config, controls: list[str]) -> list[str]:
-    async with Store.open(config.paths.state / DATABASE) as store:
-        clock = Clock()
-        home = Home(config, clock.monotonic_s)
-        async with Fleet(open_driver, StoredFacts(store).of, home, clock) as fleet:
-            await fleet.reconcile({name: config.devices[name] for name in controls})
-            return await give_back(fleet, home, controls)
 
 
 async def _serve(config_file: Path, config: Config, keys: KeyRing, password: str | None) -> None:
@@ -172,6 +119,7 @@ class Daemon:
         self._trusted = clock.trusted
         self._failure = store.failure
         self._edge_behind = False
+        self._lost = 0
         self._limited: frozenset[str] = frozenset()
         self._introduce()
 
@@ -293,7 +241,7 @@ class Daemon:
         self.home.config, self._keys = config, keys
         self._lay_out_limits()
         self.minutes.reconfigure()
-        if missed := await give_back(self.fleet, self.home, _held_by(was) - _held_by(config)):
+        if missed := await give_back(self.fleet, self.home, held_by(was) - held_by(config)):
             log.error("no longer ours, but not given back", devices=missed)
         await self.fleet.reconcile(config.devices)
         self.loop.wake()
@@ -346,6 +294,10 @@ class Daemon:
         if failure and not self._failure:
             text = f"what was to be saved is saved again; it could not be: {failure}"
             self.records.event(EventKind.STORAGE, text, Severity.ALARM)
+        lost, self._lost = self._lost, self.outbox.dropped_rows + self.outbox.unreadable_packs
+        if self._lost > lost:
+            text = "rows that the disk did not take had no room any more, or stored ones cannot be read"
+            self.records.event(EventKind.STORAGE, text, Severity.ALARM, count=self._lost - lost)
 
     def _drop_old_rows(self) -> None:
         """Rows leave by age, while it is known how old they are (contract: the ack)."""
@@ -477,11 +429,6 @@ class Daemon:
             _settings(section, site, self._password), subscriptions(site), self.post, will=will
         )
         return self.post.uplink
-
-
-def _held_by(config: Config) -> set[str]:
-    """The devices that a configuration lets us hold."""
-    return {asset.control for asset in config.assets if asset.control and asset.ability.holds}
 
 
 def _settings(section: UplinkSection, site: str, password: str | None) -> UplinkSettings:

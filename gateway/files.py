@@ -9,6 +9,8 @@ from gateway.daemon.config import Config, ConfigError, parse
 from gateway.wire.keys import KeyRing, parse_keys
 from gateway.wire.reception import Unacceptable
 
+DATABASE = "homeflex.db"  # in the state directory
+
 
 def read(config_file: Path) -> Config:
     """The configuration in a file.

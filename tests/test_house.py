@@ -17,6 +17,7 @@ ALLOWED = {
     "gateway.console": ("gateway.console", "gateway.core"),
     "gateway.answers": ("gateway.core", "gateway.daemon", "gateway.console"),
     "gateway.app": ("gateway", "drivers"),
+    "gateway.giving_back": ("gateway.daemon", "gateway.files", "drivers.base", "drivers.registry"),
     "gateway.files": ("gateway.daemon", "gateway.wire", "drivers.registry"),
     "gateway.cli": ("gateway.cli", "gateway.console", "gateway.daemon.config", "gateway.wire"),
     "gateway.demo.devices": ("gateway.demo.devices",),
@@ -31,7 +32,7 @@ ALLOWED = {
 }
 FORBIDDEN_IN_APP = ("gateway.cli", "gateway.demo")
 # Inside a function body only: commands that start something heavy.
-LAZY = {"gateway.cli": ("gateway.app", "gateway.files", "gateway.demo")}
+LAZY = {"gateway.cli": ("gateway.app", "gateway.files", "gateway.giving_back", "gateway.demo")}
 
 
 def _modules() -> list[Path]:

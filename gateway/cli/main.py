@@ -125,10 +125,10 @@ def release(
     try:
         answer = ask(_socket(config), question)
     except NoAnswer:
-        import gateway.app as daemon
+        import gateway.giving_back as giving_back
 
         with contextlib.redirect_stdout(sys.stderr):  # what it logs is no part of the answer
-            answer = daemon.release(config, asset)
+            answer = giving_back.release(config, asset)
     if "error" in answer:
         _fail(answer["error"], as_json)
     _print(answer, as_json, lambda done: done["done"])
