@@ -32,11 +32,12 @@ _UP = {"presence", "state", "availability", "dispatch/status", "telemetry", "set
 class Aggregator:
     """The aggregator of one site, on the broker at `port`; everything goes into `log`."""
 
-    def __init__(self, site: str, port: int, log: Log) -> None:
+    def __init__(self, site: str, port: int, log: Log, *, ack_every_s: float = ACK_EVERY_S) -> None:
         self.listening = asyncio.Event()
         self._site = site
         self._port = port
         self._log = log
+        self._ack_every_s = ack_every_s
         self._private_key = new_private_key()
         self._holds: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
         self._client: aiomqtt.Client | None = None
@@ -111,7 +112,7 @@ class Aggregator:
 
     async def _acknowledge(self) -> None:
         while True:
-            await asyncio.sleep(ACK_EVERY_S)
+            await asyncio.sleep(self._ack_every_s)
             if self._client is None or not self._holds:
                 continue
             with contextlib.suppress(aiomqtt.MqttError):
