@@ -146,6 +146,7 @@ class Daemon:
             allow_excludes=frozenset(config.services.lift_excludes),
             default_start_delay_s=config.delays.default_start_s,
             default_end_delay_s=config.delays.default_end_s,
+            plug_notice_s=config.services.plug_notice_s,
         )
 
     def keys(self) -> KeyRing:

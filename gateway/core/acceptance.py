@@ -102,7 +102,7 @@ def _refusals(
         if (why := _stopped_before(book, order))
         or (why := refusal(order, asset, home))
         or (why := exclusion(order, asset, others, home))
-        or (why := _unannounced(order, asset, former, now))
+        or (why := _unannounced(order, asset, former, home, now))
     }
 
 
@@ -124,12 +124,12 @@ def _stopped_before(book: Book, order: Order) -> Refusal | None:
     return Refusal(Reason.CANCELLED, "issued before a stopAll that is already obeyed")
 
 
-def _unannounced(order: Order, asset: Asset, former: Entry | None, now: Now) -> Refusal | None:
+def _unannounced(order: Order, asset: Asset, former: Entry | None, home: Home, now: Now) -> Refusal | None:
     """Notice counts from when the household could first see it; a revision takes none of it away."""
     if not now.clock_trusted:
         return None
     since_utc_s = former.accepted_utc_s if former and former.life(asset.id) else None
-    return short_notice(order, asset, now.utc_s if since_utc_s is None else since_utc_s)
+    return short_notice(order, asset, now.utc_s if since_utc_s is None else since_utc_s, home)
 
 
 def _lives(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from gateway.core.model import Asset, AssetState, Points, Quality, Reading
+from gateway.core.model import TYPED, Asset, AssetState, Points, Quality, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ FIELDS = {
     "power_w": Field(max_age_s=90.0, lowest=-100_000, highest=100_000),
     "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # to be reported; rules take less
     "running": Field(max_age_s=90.0, lowest=0, highest=1),
+    # What stands still is not always said again. An old register tells of less energy than has flowed.
+    "connected": Field(max_age_s=86_400.0, lowest=0, highest=1),
+    "import_ws": Field(max_age_s=86_400.0, lowest=0, highest=1e15),
+    "soc": Field(max_age_s=900.0, lowest=0, highest=1),
 }
 
 
@@ -52,21 +56,32 @@ def state_of(
 ) -> AssetState:
     """What is known of `asset` now; a room older than the household allows gives way to the next source."""
     found = {
-        name: bind(points, asset.sources.get(name, ()), field, now_s).reading
+        name: bind(points, _measured(asset, name), field, now_s).reading
         for name, field in _fields(room_max_age_s).items()
     }
     return AssetState(
-        power_w=found["power_w"], room_c=found["room_c"], running=found["running"], online=online
+        power_w=found["power_w"],
+        room_c=found["room_c"],
+        running=found["running"],
+        online=online,
+        soc=found["soc"],
+        connected=found["connected"],
+        import_ws=found["import_ws"],
     )
 
 
 def why(points: Points, asset: Asset, now_s: float, *, room_max_age_s: float) -> dict[str, str]:
     """For each configured field of `asset`: which source feeds it, or why none does."""
     return {
-        name: bind(points, asset.sources[name], field, now_s).why
+        name: bind(points, sources, field, now_s).why
         for name, field in _fields(room_max_age_s).items()
-        if name in asset.sources
+        if (sources := _measured(asset, name))
     }
+
+
+def _measured(asset: Asset, name: str) -> tuple[str, ...]:
+    """The sources that devices feed; what a person typed in is in the memory."""
+    return tuple(source for source in asset.sources.get(name, ()) if source != TYPED)
 
 
 def _fields(room_max_age_s: float) -> dict[str, Field]:

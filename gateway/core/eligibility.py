@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.core.model import Asset, AssetClass, Instruction, Kind, Order, Reason
 
 _ANY = "any other"
+PLUG_NOTICE_S = 3600  # contract: PT1H
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Service:
     classes: frozenset[str]
     assets: frozenset[AssetClass]
     shortest_s: int
-    plug_notice_s: int = 0
+    gives_plug_notice: bool = False
     basis: frozenset[str] = frozenset({"asset", "boundary"})
     excludes: frozenset[str] = frozenset()
 
@@ -27,7 +28,8 @@ class Service:
 class Home:
     """What the life of an instruction needs of configuration.
 
-    `allow_excludes` names services whose exclusions are lifted for a trial. Delays are the bounds of a
+    `allow_excludes` names services whose exclusions are lifted for a trial; `plug_notice_s` is the notice
+    before a plug is switched, by services that give one. Delays are the bounds of a
     draw in seconds where the instruction names none: the start's for `routine` only, the end's for both.
     """
 
@@ -36,6 +38,7 @@ class Home:
     allow_excludes: frozenset[str] = frozenset()
     default_start_delay_s: int = 600
     default_end_delay_s: int = 600
+    plug_notice_s: int = PLUG_NOTICE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,10 @@ SERVICES = {
     row.name: row
     for row in (
         Service("bm", frozenset({"response"}), _HEAVY, 300, excludes=frozenset({"dfs"})),
-        Service("tcm", _BOTH, _ALL, 1800, 3600),
-        Service("dfs", _BOTH, _ALL, 1800, 3600, frozenset({"boundary"}), frozenset({"bm"})),
-        Service("sustain", frozenset({"routine"}), _ALL, 1800, 3600),
-        Service("secure", _BOTH, _ALL, 1800, 3600),
+        Service("tcm", _BOTH, _ALL, 1800, True),
+        Service("dfs", _BOTH, _ALL, 1800, True, frozenset({"boundary"}), frozenset({"bm"})),
+        Service("sustain", frozenset({"routine"}), _ALL, 1800, True),
+        Service("secure", _BOTH, _ALL, 1800, True),
         Service(_ANY, _BOTH, _HEAVY, 300),
     )
 }
@@ -103,13 +106,14 @@ def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
     return standing_refusal(asset, order.service, order.service_class, kinds, home)
 
 
-def short_notice(order: Order, asset: Asset, since_utc_s: float) -> Refusal | None:
+def short_notice(order: Order, asset: Asset, since_utc_s: float, home: Home) -> Refusal | None:
     """Why the notice the household had since `since_utc_s` is too short; plugs only."""
     row = service(order.service)
     notice_s = order.asks[0].start_utc_s - since_utc_s
-    if asset.asset_class is not AssetClass.PLUG or notice_s >= row.plug_notice_s:
+    due_s = home.plug_notice_s if row.gives_plug_notice else 0
+    if asset.asset_class is not AssetClass.PLUG or notice_s >= due_s:
         return None
-    text = f'service {order.service} (row "{row.name}") gives plugs {row.plug_notice_s} s notice'
+    text = f'service {order.service} (row "{row.name}") gives plugs {due_s} s notice'
     return Refusal(Reason.NOT_ELIGIBLE, f"{text}, this came {max(0.0, notice_s):.0f} s before its start")
 
 

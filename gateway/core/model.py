@@ -120,6 +120,9 @@ class AssetState:
     room_c: Reading | None = None
     running: Reading | None = None  # 1.0 while the compressor (or element) runs
     online: bool = False  # its control device answers
+    soc: Reading | None = None  # measured, 0..1; what was typed in is in the memory
+    connected: Reading | None = None  # 1.0 while a car is plugged in
+    import_ws: Reading | None = None  # energy register
 
 
 # --- what the home is (configuration) ---------------------------------------------------------------
@@ -183,8 +186,8 @@ class Ability:
 class Asset:
     """One controllable load as rules see it; which devices feed it is configuration.
 
-    `sources` maps a field of `AssetState` or a register (`power_w`, `energy_ws`, `room_c`, `running`)
-    to the points that may feed it, best first. `nominal_w` is the most it draws.
+    `sources` maps a field of `AssetState` (`power_w`, `import_ws`, `room_c`) to the points that may
+    feed it, best first. `nominal_w` is the most it draws.
     """
 
     id: str
@@ -239,13 +242,40 @@ class Timetable:
 
 
 @dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment by which a car is to be ready, and how the household calls it, as in "07:00 local"."""
+
+    utc_s: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the household wants of a car's charge. SoC is 0..1; None: not said.
+
+    Below `min_soc` nothing holds it, at `max_soc` it is held off, `target_soc` is reached by each of
+    `deadlines`. `need_ws` is what it needs (metered) from plug-in on while its SoC is unknown;
+    `efficiency` is what of the metered energy reaches the battery.
+    """
+
+    battery_ws: int | None = None
+    min_soc: float | None = None
+    target_soc: float | None = None
+    max_soc: float | None = None
+    need_ws: int | None = None
+    efficiency: float = 0.9
+    deadlines: tuple[Deadline, ...] = ()  # in order
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The household's and the installer's limits on one asset.
 
     Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
     `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
     a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it.
-    Care: `min_run_s` a started compressor runs, `min_rest_s` a held one rests.
+    Care: `min_run_s` a started compressor runs, `min_rest_s` a held one rests; `longest_off_s` of one
+    switching-off, `shortest_on_s` between two of them.
     `schedule` is the household's own wish: the most it wants the asset to draw (W).
     """
 
@@ -257,6 +287,9 @@ class Limits:
     rest_s: float = 0.0
     min_run_s: float = 0.0
     min_rest_s: float = 0.0
+    longest_off_s: float = math.inf
+    shortest_on_s: float = 0.0
+    charge: Charge | None = None
     schedule: Timetable = Timetable()
 
 
@@ -390,13 +423,38 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """The household takes an asset back: no instruction and no schedule holds it until then."""
+    """The household takes an asset back: no instruction and no schedule holds it until then.
+
+    `charging`: to charge a car now; it ends by itself when the car is unplugged or charged.
+    """
 
     asset: str
     until_s: float
+    charging: bool = False
 
 
 # --- what is remembered ----------------------------------------------------------------------------------
+
+
+UNKNOWN_LONG_S = 1e9  # an elapsed time nobody can tell, on the long side
+TYPED = "typed"  # the source of a SoC that a person typed in
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment, and what the energy register said then (None: nothing yet) and which one it was."""
+
+    at_s: float
+    register_ws: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A SoC that a person typed in, and when."""
+
+    soc: float
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +469,12 @@ class AssetMemory:
     held_s: float = 0.0  # held in all since the last full rest, up to the present hold
     too_cold: bool = False  # inside the hysteresis after the room minimum was reached
     too_warm: bool = False
+    plugged: Mark | None = None  # since when a car is plugged in
+    typed: Typed | None = None
+    too_empty: bool = False  # inside the hysteresis after the SoC was below its minimum
+    too_full: bool = False
+    late_for_utc_s: float | None = None  # the deadline whose latest start has passed
+    quiet_since_s: float | None = None  # since when it draws nothing though it may
 
 
 @dataclass(frozen=True, slots=True)

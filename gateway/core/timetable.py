@@ -29,6 +29,13 @@ class Row(NamedTuple):
     value: float
 
 
+class Clock(NamedTuple):
+    """A local time ("HH:MM") on the days named."""
+
+    days: Sequence[str]
+    at: str
+
+
 Transition = tuple[float, int]
 """From this UTC second on, local time is UTC plus so many seconds (east positive)."""
 
@@ -58,17 +65,38 @@ def spans(
     return _joined(_topmost(pieces))
 
 
+def moments(
+    week: Sequence[Clock],
+    transitions: Sequence[Transition],
+    from_utc_s: float,
+    to_utc_s: float,
+) -> tuple[tuple[float, str], ...]:
+    """When local clocks show one of these times in [from, to), in order, each with the time they show."""
+    found = {
+        (utc_s, clock.at)
+        for clock in week
+        for day_s in _days(clock.days, from_utc_s, to_utc_s)
+        if from_utc_s <= (utc_s := _utc(day_s + _seconds(clock.at), transitions)) < to_utc_s
+    }
+    return tuple(sorted(found))
+
+
 def _occurrences(
     row: Row, transitions: Sequence[Transition], from_utc_s: float, to_utc_s: float
 ) -> Iterator[tuple[float, float]]:
     start_s, end_s = _seconds(row.start), _seconds(row.end)
     end_s += DAY_S if end_s <= start_s else 0
-    weekdays = {DAYS.index(day) for day in row.days}
+    for midnight_s in _days(row.days, from_utc_s, to_utc_s):
+        yield _utc(midnight_s + start_s, transitions), _utc(midnight_s + end_s, transitions)
+
+
+def _days(names: Sequence[str], from_utc_s: float, to_utc_s: float) -> Iterator[int]:
+    """Local midnights, as if they were UTC, of all days that can bear on a span."""
+    weekdays = {DAYS.index(day) for day in names}
     # Zones are within a day of UTC, and a row ends at most two days after its day began.
     for day in range(math.floor(from_utc_s / DAY_S) - 3, math.ceil(to_utc_s / DAY_S) + 2):
         if (day + EPOCH_WEEKDAY) % 7 in weekdays:
-            midnight_s = day * DAY_S
-            yield _utc(midnight_s + start_s, transitions), _utc(midnight_s + end_s, transitions)
+            yield day * DAY_S
 
 
 def _seconds(clock: str) -> int:

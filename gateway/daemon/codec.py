@@ -1,7 +1,7 @@
 """Stored records: one versioned table, and one encoding of frozen dataclasses to compact JSON bytes.
 
 The types are read from the records' own annotations. Decoding is strict: a record that is not exactly
-what this version writes is refused, never half understood.
+what a known version writes is refused, never half understood.
 """
 
 from __future__ import annotations
@@ -30,11 +30,28 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (1, Memory),
+    "memory": (2, Memory),
     "entry": (1, Entry),
     "meter": (1, Meter),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
+
+
+def _with_charge(body: Any) -> Any:
+    """Before cars and plugs had a memory of their own."""
+    new = {
+        "plugged": None, "typed": None, "too_empty": False, "too_full": False,
+        "late_for_utc_s": None, "quiet_since_s": None,
+    }  # fmt: skip
+    return {
+        **body,
+        "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
+        "overrides": [{**override, "charging": False} for override in body["overrides"]],
+    }
+
+
+UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {("memory", 1): _with_charge}
+"""Name and version of a record of an earlier program -> its body as the next version would have it."""
 
 
 def encode(name: str, record: Any) -> bytes:
@@ -58,9 +75,11 @@ def decode(name: str, blob: bytes) -> Any:
         found, body = json.loads(blob)
     except (ValueError, TypeError) as error:
         raise Unreadable(f"{name}: {error}") from error
-    if found != version:
-        raise Unreadable(f"{name}: version {found!r} is not known, this program reads {version}")
     try:
+        while found != version:
+            if (upgrade := UPGRADES.get((name, found))) is None:
+                raise Unreadable(f"{name}: version {found!r} is not known, this program reads {version}")
+            found, body = found + 1, upgrade(body)
         return _codec(kind).decode(body)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise Unreadable(f"{name}: {error}") from error

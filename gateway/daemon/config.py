@@ -20,7 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from drivers.base import DriverKind
 from gateway.core.bind import FIELDS
-from gateway.core.model import Ability, Asset, Supply
+from gateway.core.model import TYPED, Ability, Asset, FallbackBy, Supply
+from gateway.daemon.household import COLD_OFF_MOST_S
 from gateway.daemon.problem import problems_of, right_for, shown
 from gateway.daemon.sections import (
     RESERVED,
@@ -157,7 +158,7 @@ def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
 
 
 def _asset(name: str, section: AssetSection, devices: Mapping[str, Device]) -> Asset:
-    sources = {field: getattr(section, field) for field in (*FIELDS, "import_ws")}
+    sources = {field: getattr(section, field) for field in FIELDS}
     return Asset(
         id=name,
         asset_class=section.asset_class,
@@ -248,6 +249,7 @@ def _together(file: File, unsound: set[str], devices: Mapping[str, Device], fold
         problems += _unknown_devices(file, unsound)
     problems += _unknown_points(file, devices)
     problems += _controls(file, devices)
+    problems += _cold(file, devices)
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
     if file.supply and not file.boundary and "boundary" not in unsound:
@@ -313,10 +315,30 @@ def _cannot_hold(device: Device, nominal_w: int) -> str:
     return ""
 
 
+def _cold(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
+    """Food is only switched off where the device itself comes back in time, whatever becomes of us."""
+    for name, section in file.asset.items():
+        device, appliance = devices.get(section.control or ""), section.care.appliance
+        if device is None or appliance is None:
+            continue
+        path, most_s = f"asset.{name}.care.appliance", COLD_OFF_MOST_S[appliance]
+        # How long the device stays off by its own settings, where it has such a one.
+        back_s = max(device.ability.lease_s, getattr(device.settings, "longest_off_s", 0.0))
+        if device.ability.fallback is not FallbackBy.DEVICE:
+            yield (
+                f"{path}: {appliance!r}: {device.name} does not return by a timer of its own;"
+                ' a plug that does, as with driver = "shelly", would be right'
+            )
+        elif back_s > most_s:
+            said = f"{device.name} may stay off for {back_s:g} s"
+            yield f"{path}: {appliance!r}: {said}; {most_s:g} s at most would be right"
+
+
 def _sources(file: File) -> Iterator[tuple[str, str]]:
     for name, section in file.asset.items():
-        for field in (*FIELDS, "import_ws"):
-            yield from ((f"asset.{name}.{field}", source) for source in getattr(section, field))
+        for field in FIELDS:
+            named = [source for source in getattr(section, field) if source != TYPED]
+            yield from ((f"asset.{name}.{field}", source) for source in named)
     if file.boundary:
         for field in ("power_w", "import_ws", "export_ws"):
             yield from ((f"boundary.{field}", source) for source in getattr(file.boundary, field))

@@ -25,7 +25,7 @@ from gateway.daemon.config import Config
 from gateway.daemon.fleet import Health
 
 # A point that moves by more than this is told to the loop at once; less waits for the next second.
-DEAD_BAND = {"power_w": 100.0, "room_c": 0.05, "running": 0.5, "compressor_on": 0.5}
+DEAD_BAND = {"power_w": 100.0, "room_c": 0.05, "running": 0.5, "compressor_on": 0.5, "connected": 0.5}
 SETTLE_S = 15.0  # how long after start a missing source may keep us from touching its asset
 
 
@@ -133,7 +133,8 @@ class Home:
         Before that a device keeps the lease of an earlier run: deciding on half of the inputs would let
         go and hold again.
         """
-        fields = [asset.sources[name] for name in FIELDS if name in asset.sources]
+        # Few chargers ever tell a SoC.
+        fields = [asset.sources[name] for name in FIELDS if name in asset.sources and name != "soc"]
         is_seen = all(any(source in self.latest for source in sources) for sources in fields)
         had_its_time = is_seen or self._monotonic() - self._began_s > SETTLE_S
         return had_its_time and (self.config.supply is None or self._meter_had_its_time())

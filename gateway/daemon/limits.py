@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from gateway.core.model import AssetClass, Limits, Timetable
-from gateway.core.timetable import Row, spans
+from gateway.core.model import AssetClass, Charge, Deadline, Limits, Timetable
+from gateway.core.timetable import Clock, Row, moments, spans
+from gateway.daemon import household
 from gateway.daemon.config import Config
-from gateway.daemon.sections import AssetSection, Weekly
-from gateway.daemon.sections import Row as Configured
+from gateway.daemon.household import COLD_ON_LEAST_S, Weekly
+from gateway.daemon.sections import AssetSection
 
 BEFORE_S, AHEAD_S = 86_400.0, 9 * 86_400.0  # made anew each day
 QUARTER_S = 900  # zones change their offset on quarter-hours
 LONGEST_HOLD_S = {AssetClass.EV: 14_400.0, AssetClass.HEAT: 7_200.0, AssetClass.PLUG: 7_200.0}  # contract
 LONGEST_HOLD_WITH_STORAGE_S = 21_600.0  # contract
+COMPRESSOR_S = {AssetClass.HEAT: 600.0}  # minimum run and rest where nothing is said, modbus reference C2
+COLD_ON_S = 21_600.0  # between two offs of a cold appliance, plugs reference 8
+PLUG_ON_S = COLD_ON_LEAST_S  # and of any other
+WS_PER_KWH = 3_600_000
 
 Transitions = tuple[tuple[float, int], ...]
 
@@ -28,8 +34,13 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
     def laid_out(weekly: Weekly) -> Timetable:
         return Timetable(spans(_rows(weekly.times), transitions, start, end), weekly.otherwise)
 
+    def deadlines(charge: household.Charge) -> tuple[Deadline, ...]:
+        week = [Clock(ready_by.days, ready_by.at) for ready_by in charge.ready_by]
+        return tuple(Deadline(at, f"{clock} local") for at, clock in moments(week, transitions, start, end))
+
     def limits(section: AssetSection) -> Limits:
         comfort, care = section.comfort, section.care
+        compressor_s = COMPRESSOR_S.get(section.asset_class, 0.0)
         return Limits(
             room_min_c=laid_out(comfort.room_min_c),
             room_max_c=laid_out(comfort.room_max_c),
@@ -37,8 +48,11 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
             room_max_age_s=comfort.room_max_age_s,
             longest_hold_s=_longest_hold_s(section),
             rest_s=comfort.rest_s,
-            min_run_s=care.min_run_s,
-            min_rest_s=care.min_rest_s,
+            min_run_s=compressor_s if care.min_run_s is None else care.min_run_s,
+            min_rest_s=compressor_s if care.min_rest_s is None else care.min_rest_s,
+            longest_off_s=math.inf if care.off_most_s is None else care.off_most_s,
+            shortest_on_s=_shortest_on_s(section),
+            charge=_charge(section.charge, deadlines(section.charge)) if section.charge else None,
             schedule=laid_out(Weekly(times=section.schedule)),
         )
 
@@ -56,7 +70,31 @@ def transitions_of(zone: ZoneInfo, from_utc_s: float, to_utc_s: float) -> Transi
     return tuple(found)
 
 
-def _rows(times: tuple[Configured, ...]) -> tuple[Row, ...]:
+def _charge(charge: household.Charge, deadlines: tuple[Deadline, ...]) -> Charge:
+    return Charge(
+        battery_ws=_ws(charge.battery_kwh),
+        min_soc=charge.min_soc,
+        target_soc=charge.target_soc,
+        max_soc=charge.max_soc,
+        need_ws=_ws(charge.need_kwh),
+        efficiency=charge.efficiency,
+        deadlines=deadlines,
+    )
+
+
+def _ws(energy_kwh: float | None) -> int | None:
+    return None if energy_kwh is None else round(energy_kwh * WS_PER_KWH)
+
+
+def _shortest_on_s(section: AssetSection) -> float:
+    if section.care.shortest_on_s is not None:
+        return section.care.shortest_on_s
+    if section.asset_class is not AssetClass.PLUG:
+        return 0.0
+    return COLD_ON_S if section.care.is_cold else PLUG_ON_S
+
+
+def _rows(times: tuple[household.Row, ...]) -> tuple[Row, ...]:
     return tuple(Row(row.days, row.start, row.end, row.value) for row in times)
 
 
@@ -65,6 +103,8 @@ def _longest_hold_s(section: AssetSection) -> float:
         return section.comfort.longest_hold_s
     if section.storage and section.asset_class is AssetClass.HEAT:
         return LONGEST_HOLD_WITH_STORAGE_S
+    if section.care.off_most_s is not None:
+        return math.inf  # its longest off says it
     return LONGEST_HOLD_S[section.asset_class]
 
 

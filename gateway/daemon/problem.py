@@ -20,6 +20,7 @@ MISSING = {  # what would be right where something required is missing
     "power_w": 'power_w = ["meter.power_w"]',
     "from": 'from = "06:30"',
     "to": 'to = "22:00"',
+    "at": 'at = "07:00"',
     "value": "value = 19.5",
     "driver": 'driver = "modbus"',
     "profile": 'profile = "xtherma"',

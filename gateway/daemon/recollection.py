@@ -86,4 +86,5 @@ def _meta(saved: Saved, key: str) -> float | None:
 
 def _gist(memory: Memory) -> object:
     """What of a memory is worth a write: not that time went by."""
-    return replace(memory, at_s=0.0, supply_tight_s=None)
+    assets = {id_: replace(asset, quiet_since_s=None) for id_, asset in memory.assets.items()}
+    return replace(memory, at_s=0.0, supply_tight_s=None, assets=assets)

@@ -5,71 +5,30 @@ Only the shape and what one table can say of itself; what tables must agree on i
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gateway.core.model import AssetClass
+from gateway.core.model import TYPED, AssetClass
+from gateway.daemon.fields import (
+    Claim,
+    Id,
+    Number,
+    Seconds,
+    SecretFile,
+    Section,
+    SocSource,
+    Source,
+    Watts,
+    Whole,
+)
+from gateway.daemon.household import Care, Charge, Comfort, Row
 
-
-def _matching(pattern: str, right: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(right)
-        return text
-
-    return check
-
-
-def _credential(path: Path) -> Path:
-    """With the service manager's credential directory filled in."""
-    if path.parts[:1] != ("$CREDENTIALS_DIRECTORY",):
-        return path
-    if not (directory := os.environ.get("CREDENTIALS_DIRECTORY")):
-        raise ValueError("$CREDENTIALS_DIRECTORY is only there under a service with LoadCredential=")
-    return Path(directory, *path.parts[1:])
-
-
-_ID = "[a-z0-9-]{1,40}"
-Id = Annotated[str, AfterValidator(_matching(_ID, 'should be 1 to 40 of a-z, 0-9 and "-"'))]
-Source = Annotated[
-    str,
-    AfterValidator(_matching(rf"{_ID}\.[a-z0-9_]{{1,40}}", 'should be "device.point", as in "hp.power_w"')),
-]
-StartOfDay = Annotated[
-    str, AfterValidator(_matching("([01][0-9]|2[0-3]):[0-5][0-9]", 'should be a time of day, as in "06:30"'))
-]
-EndOfDay = Annotated[
-    str,
-    AfterValidator(
-        _matching("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", 'should be a time of day, "00:00" to "24:00"')
-    ),
-]
-SecretFile = Annotated[Path, AfterValidator(_credential)]
-
-# What a person writes is taken at its word: "80" is no number, 1 is no claim.
-Claim = Annotated[bool, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Seconds = Annotated[Number, Field(ge=0, le=604_800)]
-Watts = Annotated[Whole, Field(ge=0, le=100_000)]
 RESERVED = {"ack", "site", "status", "boundary"}
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Tag = Literal["gsp", "gspGroup", "cmz", "amsid", "mpanHash"]
-REST_S = 3600.0  # an hour between holds, modbus reference C1
-COMPRESSOR_S = 600.0  # minimum run and rest where the device does not say, modbus reference C2
-
-
-class Section(BaseModel):
-    """A table of the file: what is not named here is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Site(Section):
@@ -147,9 +106,11 @@ class Delays(Section):
 
 
 class Services(Section):
-    """`lift_excludes`: services whose exclusions are lifted here, for a trial."""
+    """`lift_excludes`: services whose exclusions are lifted here, for a trial. `plug_notice_s`: the notice
+    before plugs are switched."""
 
     lift_excludes: tuple[str, ...] = ()
+    plug_notice_s: Annotated[Whole, Field(ge=0, le=86_400)] = 3600
 
 
 class Clock(Section):
@@ -181,76 +142,6 @@ class SupplySection(Section):
         return self
 
 
-class Row(Section):
-    """A value at local times of the week; where rows overlap the later one in the list holds.
-
-    An end that is not after the start is on the next day."""
-
-    days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
-    start: StartOfDay = Field(alias="from")
-    end: EndOfDay = Field(alias="to")
-    value: Number
-
-
-class Weekly(Section):
-    """A value by time of the week, and the one that holds otherwise."""
-
-    times: tuple[Row, ...] = ()
-    otherwise: Number | None = None
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """Every value it can take."""
-        found = tuple(row.value for row in self.times)
-        return found if self.otherwise is None else (*found, self.otherwise)
-
-
-def _weekly(value: object) -> object:
-    if isinstance(value, Mapping | Weekly):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("should be a number (°C), or a table with `times` and `otherwise`")
-    return {"otherwise": value}
-
-
-class Comfort(Section):
-    """The household's comfort: room band (°C, a number or by time), and how long a hold may be."""
-
-    room_min_c: Weekly = Weekly()
-    room_max_c: Weekly = Weekly()
-    hysteresis_c: Annotated[Number, Field(ge=0, le=2)] = 0.3
-    room_max_age_s: Seconds = 900.0
-    longest_hold_s: Annotated[Seconds, Field(gt=0)] | None = None
-    rest_s: Seconds = REST_S
-
-    @field_validator("room_min_c", "room_max_c", mode="before")
-    @classmethod
-    def _number_or_table(cls, value: object) -> object:
-        return _weekly(value)
-
-    @field_validator("room_min_c", "room_max_c")
-    @classmethod
-    def _liveable(cls, weekly: Weekly) -> Weekly:
-        for value in weekly.values:
-            if not 5 <= value <= 30:
-                raise ValueError(f"should be between 5 and 30 °C, not {value:g}")
-        return weekly
-
-    @model_validator(mode="after")
-    def _band(self) -> Self:
-        low, high = self.room_min_c.values, self.room_max_c.values
-        if low and high and max(low) >= min(high):
-            raise ValueError(f"room_min_c {max(low):g} is not below room_max_c {min(high):g}")
-        return self
-
-
-class Care(Section):
-    """What the appliance needs (s): how long it runs once started, how long it rests once held off."""
-
-    min_run_s: Seconds = COMPRESSOR_S
-    min_rest_s: Seconds = COMPRESSOR_S
-
-
 class AssetSection(Section):
     """One controllable load: its class, the device that holds it, and the points that feed it, best first."""
 
@@ -261,11 +152,14 @@ class AssetSection(Section):
     import_ws: tuple[Source, ...] = ()
     room_c: tuple[Source, ...] = ()
     running: tuple[Source, ...] = ()
+    connected: tuple[Source, ...] = ()
+    soc: tuple[SocSource, ...] = ()
     metered_by: Literal["meter", "device", "estimate"] = "device"
     accuracy_pct: Annotated[Number, Field(gt=0, le=100)] | None = None
     storage: Claim = False
     comfort: Comfort = Comfort()
     care: Care = Care()
+    charge: Charge | None = None
     schedule: tuple[Row, ...] = ()
 
     @model_validator(mode="after")
@@ -275,6 +169,30 @@ class AssetSection(Section):
             raise ValueError('comfort has a room limit, so room_c needs a source, as in ["room.room_c"]')
         return self
 
+    @model_validator(mode="after")
+    def _of_its_class(self) -> Self:
+        car = {"charge": self.charge, "soc": self.soc, "connected": self.connected}
+        if self.asset_class is not AssetClass.EV and (named := _said(car)):
+            raise ValueError(f'{named} is for a car; class = "ev" would be right, or remove it')
+        care = self.care
+        plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
+        if self.asset_class is not AssetClass.PLUG and (named := _said(plug)):
+            raise ValueError(f'care.{named} is for what a plug switches; class = "plug" would be right')
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_charged(self) -> Self:
+        charge, is_typed = self.charge or Charge(), TYPED in self.soc
+        if charge.names_soc and not self.soc:
+            raise ValueError('charge has a SoC limit, so soc needs a source, as in ["charger.soc", "typed"]')
+        if is_typed and charge.battery_kwh is None:
+            raise ValueError(
+                'a SoC that is "typed" goes on by energy: charge.battery_kwh = 60 would be right'
+            )
+        if (is_typed or charge.need_kwh) and not self.import_ws:
+            raise ValueError('the energy since plug-in needs import_ws, as in ["charger.import_ws"]')
+        return self
+
     @field_validator("schedule")
     @classmethod
     def _powers(cls, schedule: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -282,6 +200,10 @@ class AssetSection(Section):
             if not 0 <= row.value <= 100_000:
                 raise ValueError(f"each value should be a power in watts, 0 to 100000, not {row.value:g}")
         return schedule
+
+
+def _said(fields: Mapping[str, object]) -> str | None:
+    return next((name for name, value in fields.items() if value not in (None, ())), None)
 
 
 class Boundary(Section):

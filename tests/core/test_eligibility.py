@@ -64,11 +64,11 @@ def test_basis_boundary_needs_a_boundary_meter(row: list[str]) -> None:
 def test_plugs_are_given_notice_and_others_need_none(row: list[str]) -> None:
     message = order(service=row[0], start=7200, end=7200 + HOUR)
     notice_s = int(row[4])
-    assert short_notice(message, FAN, UTC + 7200 - notice_s) is None
-    why = short_notice(message, FAN, UTC + 7200 - notice_s + 1)
+    assert short_notice(message, FAN, UTC + 7200 - notice_s, HOME) is None
+    why = short_notice(message, FAN, UTC + 7200 - notice_s + 1, HOME)
     assert why
     assert why.reason is Reason.NOT_ELIGIBLE
-    assert short_notice(message, HP, UTC + 7200) is None
+    assert short_notice(message, HP, UTC + 7200, HOME) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.model import Memory
+from gateway.core.model import AssetMemory, Memory, Override
 from gateway.daemon import codec
 from gateway.daemon.codec import RECORDS, Unreadable, decode, encode, pack, unpack
 
@@ -140,7 +140,7 @@ def test_another_version_is_refused_by_name() -> None:
         decode("tree", blob)
 
 
-BODY = json.loads(encode("memory", Memory()))[1]
+VERSION, BODY = json.loads(encode("memory", Memory()))
 
 
 @pytest.mark.parametrize(
@@ -155,18 +155,41 @@ BODY = json.loads(encode("memory", Memory()))[1]
         b"[1,null]",
         b"[1,[]]",
         encode("memory", Memory())[:-3],
-        json.dumps([1, {**BODY, "more": 1}]).encode(),
-        json.dumps([1, {k: v for k, v in BODY.items() if k != "at_s"}]).encode(),
-        json.dumps([1, {**BODY, "at_s": "1"}]).encode(),
-        json.dumps([1, {**BODY, "at_s": True}]).encode(),
-        json.dumps([1, {**BODY, "overrides": {"a": 1}}]).encode(),
-        json.dumps([1, {**BODY, "assets": [["hp"]]}]).encode(),
-        json.dumps([1, {**BODY, "assets": [[["hp"], {}]]}]).encode(),
+        json.dumps([VERSION, {**BODY, "more": 1}]).encode(),
+        json.dumps([VERSION, {k: v for k, v in BODY.items() if k != "at_s"}]).encode(),
+        json.dumps([VERSION, {**BODY, "at_s": "1"}]).encode(),
+        json.dumps([VERSION, {**BODY, "at_s": True}]).encode(),
+        json.dumps([VERSION, {**BODY, "overrides": {"a": 1}}]).encode(),
+        json.dumps([VERSION, {**BODY, "assets": [["hp"]]}]).encode(),
+        json.dumps([VERSION, {**BODY, "assets": [[["hp"], {}]]}]).encode(),
     ],
 )
 def test_what_is_not_the_record_is_unreadable_and_nothing_else(blob: bytes) -> None:
     with pytest.raises(Unreadable, match="memory"):
         decode("memory", blob)
+
+
+WRITTEN_BY_VERSION_1 = (
+    b'[1,{"at_s":7.0,"assets":[["hp",{"running":true,"running_since_s":1.0,"held_w":0,"held_since_s":2.0,'
+    b'"let_go_s":null,"held_s":3.0,"too_cold":false,"too_warm":true}]],"overrides":[{"asset":"hp",'
+    b'"until_s":9.0}],"supply_tight_s":null,"latest_end_s":[["i1/0",8.0]]}]'
+)
+
+
+def test_a_memory_of_the_version_before_is_read_and_nothing_is_made_up() -> None:
+    memory = decode("memory", WRITTEN_BY_VERSION_1)
+    assert memory == Memory(
+        at_s=7.0,
+        assets={"hp": AssetMemory(True, 1.0, 0, 2.0, None, 3.0, too_warm=True)},
+        overrides=(Override("hp", 9.0),),
+        latest_end_s={"i1/0": 8.0},
+    )
+
+
+@pytest.mark.parametrize("old", [b'"held_w":0', b'"overrides":', b'"until_s":9.0', b'"assets":[["hp",'])
+def test_a_damaged_memory_of_the_version_before_is_unreadable(old: bytes) -> None:
+    with pytest.raises(Unreadable, match="memory"):
+        decode("memory", WRITTEN_BY_VERSION_1.replace(old, old.replace(b'"', b'"x', 1), 1))
 
 
 @given(st.binary(max_size=60) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

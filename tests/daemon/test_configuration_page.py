@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from drivers import registry
+from gateway.daemon.household import ReadyBy
+from gateway.daemon.household import Row as WeeklyRow
 from gateway.daemon.sections import File
-from gateway.daemon.sections import Row as WeeklyRow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 NAMED = {"asset": "asset.<name>"}
@@ -93,6 +94,7 @@ def _written() -> dict[str, Row]:
 EXPECTED = [
     *_expected(File),
     *_expected(WeeklyRow, "<times>"),
+    *_expected(ReadyBy, "<ready_by>"),
     *(row for name in DRIVERS for row in _expected(registry.kind(name).settings, f"<{name}>")),
 ]
 

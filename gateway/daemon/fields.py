@@ -1,0 +1,74 @@
+"""What a single field of the configuration may be: names, sources, times of day, numbers with their range."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gateway.core.model import TYPED
+
+
+def _matching(pattern: str, right: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(right)
+        return text
+
+    return check
+
+
+def _credential(path: Path) -> Path:
+    """With the service manager's credential directory filled in."""
+    if path.parts[:1] != ("$CREDENTIALS_DIRECTORY",):
+        return path
+    if not (directory := os.environ.get("CREDENTIALS_DIRECTORY")):
+        raise ValueError("$CREDENTIALS_DIRECTORY is only there under a service with LoadCredential=")
+    return Path(directory, *path.parts[1:])
+
+
+_ID = "[a-z0-9-]{1,40}"
+Id = Annotated[str, AfterValidator(_matching(_ID, 'should be 1 to 40 of a-z, 0-9 and "-"'))]
+Source = Annotated[
+    str,
+    AfterValidator(_matching(rf"{_ID}\.[a-z0-9_]{{1,40}}", 'should be "device.point", as in "hp.power_w"')),
+]
+SocSource = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"{_ID}\.[a-z0-9_]{{1,40}}|{TYPED}",
+            'should be "device.point", as in "charger.soc", or "typed" for what `homeflex soc` says',
+        )
+    ),
+]
+StartOfDay = Annotated[
+    str, AfterValidator(_matching("([01][0-9]|2[0-3]):[0-5][0-9]", 'should be a time of day, as in "06:30"'))
+]
+EndOfDay = Annotated[
+    str,
+    AfterValidator(
+        _matching("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", 'should be a time of day, "00:00" to "24:00"')
+    ),
+]
+SecretFile = Annotated[Path, AfterValidator(_credential)]
+
+# What a person writes is taken at its word: "80" is no number, 1 is no claim.
+Claim = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seconds = Annotated[Number, Field(ge=0, le=604_800)]
+Watts = Annotated[Whole, Field(ge=0, le=100_000)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Section(BaseModel):
+    """A table of the file: what is not named here is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

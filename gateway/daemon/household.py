@@ -1,0 +1,160 @@
+"""What the household and the installer say of one asset: comfort, care, charge, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gateway.daemon.fields import DAYS, Day, EndOfDay, Number, Seconds, Section, Share, StartOfDay
+
+REST_S = 3600.0  # an hour between holds, modbus reference C1
+COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
+COLD_OFF_MOST_S = {"fridge": 7200.0, "freezer": 14_400.0}  # food spoils; the household may only tighten
+COLD_ON_LEAST_S = 900.0  # of a compressor between two offs, plugs reference 8
+
+
+class Row(Section):
+    """A value at local times of the week; where rows overlap the later one in the list holds.
+
+    An end that is not after the start is on the next day."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
+    start: StartOfDay = Field(alias="from")
+    end: EndOfDay = Field(alias="to")
+    value: Number
+
+
+class Weekly(Section):
+    """A value by time of the week, and the one that holds otherwise."""
+
+    times: tuple[Row, ...] = ()
+    otherwise: Number | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Every value it can take."""
+        found = tuple(row.value for row in self.times)
+        return found if self.otherwise is None else (*found, self.otherwise)
+
+
+def _weekly(value: object) -> object:
+    if isinstance(value, Mapping | Weekly):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("should be a number (°C), or a table with `times` and `otherwise`")
+    return {"otherwise": value}
+
+
+class Comfort(Section):
+    """The household's comfort: room band (°C, a number or by time), and how long a hold may be."""
+
+    room_min_c: Weekly = Weekly()
+    room_max_c: Weekly = Weekly()
+    hysteresis_c: Annotated[Number, Field(ge=0, le=2)] = 0.3
+    room_max_age_s: Seconds = 900.0
+    longest_hold_s: Annotated[Seconds, Field(gt=0)] | None = None
+    rest_s: Seconds = REST_S
+
+    @field_validator("room_min_c", "room_max_c", mode="before")
+    @classmethod
+    def _number_or_table(cls, value: object) -> object:
+        return _weekly(value)
+
+    @field_validator("room_min_c", "room_max_c")
+    @classmethod
+    def _liveable(cls, weekly: Weekly) -> Weekly:
+        for value in weekly.values:
+            if not 5 <= value <= 30:
+                raise ValueError(f"should be between 5 and 30 °C, not {value:g}")
+        return weekly
+
+    @model_validator(mode="after")
+    def _band(self) -> Self:
+        low, high = self.room_min_c.values, self.room_max_c.values
+        if low and high and max(low) >= min(high):
+            raise ValueError(f"room_min_c {max(low):g} is not below room_max_c {min(high):g}")
+        return self
+
+
+class Care(Section):
+    """What the appliance needs (s): how long it runs once started, how long it rests once held off; for
+    one behind a plug, how long it may be off and how long it must be on before the next time."""
+
+    min_run_s: Seconds | None = None
+    min_rest_s: Seconds | None = None
+    appliance: Literal["fridge", "freezer"] | None = None
+    longest_off_s: Annotated[Seconds, Field(gt=0)] | None = None
+    shortest_on_s: Seconds | None = None
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether food spoils when it is off."""
+        return self.appliance is not None
+
+    @property
+    def off_most_s(self) -> float | None:
+        """The longest off in force; None: none is said."""
+        if self.longest_off_s is not None or self.appliance is None:
+            return self.longest_off_s
+        return COLD_OFF_S[self.appliance]
+
+    @model_validator(mode="after")
+    def _keeps_food(self) -> Self:
+        if self.appliance is None:
+            return self
+        most_s = COLD_OFF_MOST_S[self.appliance]
+        if self.longest_off_s is not None and self.longest_off_s > most_s:
+            raise ValueError(f"a {self.appliance} is off for at most longest_off_s = {most_s:g}, or less")
+        if self.shortest_on_s is not None and self.shortest_on_s < COLD_ON_LEAST_S:
+            raise ValueError(f"a {self.appliance} is on for at least shortest_on_s = {COLD_ON_LEAST_S:g}")
+        return self
+
+
+class ReadyBy(Section):
+    """A local time of the week by which the car is ready."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS
+    at: StartOfDay
+
+
+class Charge(Section):
+    """The household's wishes for a car: SoC from 0 to 1, energies in kWh, and by when it is ready."""
+
+    battery_kwh: Annotated[Number, Field(gt=0, le=300)] | None = None
+    min_soc: Share | None = None
+    target_soc: Share | None = None
+    max_soc: Share | None = None
+    ready_by: tuple[ReadyBy, ...] = ()
+    need_kwh: Annotated[Number, Field(gt=0, le=300)] | None = None
+    efficiency: Annotated[Number, Field(ge=0.5, le=1)] = 0.9
+
+    @property
+    def names_soc(self) -> bool:
+        """Whether one of its limits is a SoC."""
+        return (self.min_soc, self.target_soc, self.max_soc) != (None, None, None)
+
+    @field_validator("ready_by", mode="before")
+    @classmethod
+    def _time_or_table(cls, value: object) -> object:
+        return [{"at": value}] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        said = [
+            (name, soc)
+            for name in ("min_soc", "target_soc", "max_soc")
+            if (soc := getattr(self, name)) is not None
+        ]
+        for (lower, low), (upper, high) in pairwise(said):
+            if low > high or (low == high and lower == "min_soc"):
+                raise ValueError(
+                    f"{lower} {low:g} is not below {upper} {high:g}; 0.2, 0.8, 0.9 would be right"
+                )
+        if self.target_soc is not None and self.battery_kwh is None:
+            raise ValueError("target_soc needs battery_kwh, as in battery_kwh = 60")
+        if self.ready_by and self.target_soc is None and self.need_kwh is None:
+            raise ValueError("ready_by needs target_soc = 0.8 (with battery_kwh), or need_kwh = 20")
+        return self
