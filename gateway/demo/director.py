@@ -166,7 +166,7 @@ class Director:
             await aggregator.send_as_stranger(self._captured(1), scene=5, what="replayed")
             await self._until(_answered("REPLAYED"), 5.0, begin_utc_s)
             if self._sabotage == 5:
-                await saboteur.replay_block(self._stage.pump_port)
+                await saboteur.replay_block(self._stage.ports.pump)
             await asyncio.sleep(4.0)
 
     async def _kill(self) -> None:

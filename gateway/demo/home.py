@@ -10,6 +10,8 @@ from gateway.demo.devices.room import TOPIC
 from gateway.demo.scenes import ASSET, NOMINAL_W, ROOM_MIN_C
 
 SITE = "demo-home"
+CHARGE_POINT = "garage"
+PLUG_PASSWORD = "cold-at-home"  # in the file `plug.secret` beside the configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Ports:
 
     pump: int
     meter: int
+    charger: int  # the daemon's own listener, where the charger calls
+    plug: int
     local_broker: int
     uplink: int
 
@@ -42,6 +46,7 @@ class Home:
         """Write the files the daemon starts from."""
         self.config.write_text(configuration(ports, offset_s))
         (self.folder / "keys.json").write_text(trust_store)
+        (self.folder / "plug.secret").write_text(PLUG_PASSWORD)
 
     def run_command(self) -> list[str]:
         """The daemon itself."""

@@ -1,8 +1,11 @@
 """The raw log of a run: what was seen outside the daemon, each with its time, and nothing concluded.
 
 What is seen, and its facts:
-    second    pump_w, house_w, room_c               the devices' own physics, once a second
+    second    pump_w, house_w, room_c, charger_w,   the devices' own physics, once a second
+              car_soc, car_connected, freezer_w,
+              plug_on, freezer_c
     written   register, value, peer                 the pump took a write
+    asked     device, what, params, peer            charger or plug got a call: its action or method
     received  topic, text                           the aggregator got a message
     sent      topic, text, by, scene, what          somebody published to the home
     process   name, pid, what, code                 started, killed, exited

@@ -9,19 +9,20 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.demo import leash
+from gateway.demo import appliances, leash
 from gateway.demo.aggregator import Aggregator
-from gateway.demo.broker import Broker
-from gateway.demo.devices import modbus, room
-from gateway.demo.devices.house import House
-from gateway.demo.devices.meter import Meter, base_load_w
+from gateway.demo.broker import Broker, free_port
+from gateway.demo.devices import modbus, ocpp, room, rpc
+from gateway.demo.devices.car import Car
+from gateway.demo.devices.charger import Charger
+from gateway.demo.devices.freezer import Freezer
+from gateway.demo.devices.plug import Plug
 from gateway.demo.devices.pump import UNIT, Pump
-from gateway.demo.home import SITE, Home, Ports
+from gateway.demo.home import CHARGE_POINT, PLUG_PASSWORD, SITE, Home, Ports
 from gateway.demo.line import HOST, Line
 from gateway.demo.log import Log
 
@@ -73,11 +74,15 @@ class Stage:
     log: Log
     home: Home
     pump: Pump
+    charger: Charger
+    car: Car
+    plug: Plug
+    freezer: Freezer
     broker: Broker
     line: Line
     aggregator: Aggregator
     daemon: Daemon
-    pump_port: int
+    ports: Ports
 
     async def broker_goes(self) -> None:
         """The broker ends; every connection to it breaks."""
@@ -113,8 +118,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def staged(folder: Path, log: Log, offset_s: int) -> AsyncIterator[Stage]:
     """Everything running but the daemon, while the block runs; nothing is left running after it."""
-    pump = Pump(House(), time.monotonic, _noting_writes(log))
-    meter = Meter()
+    devices = appliances.of_the_home(log)
     broker, local_broker = Broker("uplink", folder), Broker("household", folder, "v4")
     aggregator = Aggregator(SITE, broker.port, log)
     line = Line(broker.port)
@@ -124,43 +128,32 @@ async def staged(folder: Path, log: Log, offset_s: int) -> AsyncIterator[Stage]:
         enter = stack.enter_async_context
         await enter(broker.running())
         await enter(local_broker.running())
-        pump_port = await enter(modbus.listening(pump, UNIT))
-        meter_port = await enter(meter.listening())
-        ports = Ports(pump_port, meter_port, local_broker.port, await enter(line.listening()))
+        ports = Ports(
+            pump=await enter(modbus.listening(devices.pump, UNIT)),
+            meter=await enter(devices.meter.listening()),
+            charger=free_port(),
+            plug=await enter(rpc.listening(devices.plug, PLUG_PASSWORD)),
+            local_broker=local_broker.port,
+            uplink=await enter(line.listening()),
+        )
         publish_room = await enter(room.connected(HOST, local_broker.port))
         await enter(aggregator.running())
         await aggregator.listening.wait()
         home.furnish(ports, offset_s, aggregator.trust_store())
-        await enter(_ticking(pump, meter, publish_room, log))
+        await enter(ocpp.speaking(devices.point, f"ws://{HOST}:{ports.charger}/{CHARGE_POINT}"))
+        await enter(appliances.ticking(devices, publish_room))
         stack.push_async_callback(daemon.stop)
-        yield Stage(log, home, pump, broker, line, aggregator, daemon, pump_port)
-
-
-@contextlib.asynccontextmanager
-async def _ticking(
-    pump: Pump, meter: Meter, publish_room: Callable[[float], None], log: Log
-) -> AsyncIterator[None]:
-    """One second of the home each second, and what it was like written down."""
-
-    async def tick() -> None:
-        due_s = time.monotonic()
-        while True:
-            pump.tick(1.0)
-            house_w = base_load_w(due_s)
-            meter.tick(1.0, pump.power_w + house_w)
-            meter.send(log.now_utc_s())
-            publish_room(pump.house.room_c)
-            log.note("second", pump_w=pump.power_w, house_w=house_w, room_c=round(pump.house.room_c, 3))
-            due_s += 1.0
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-
-    async with asyncio.TaskGroup() as tasks:
-        ticking = tasks.create_task(tick(), name="home")
-        try:
-            yield
-        finally:
-            ticking.cancel()
-
-
-def _noting_writes(log: Log) -> Callable[[int, int, str], None]:
-    return lambda register, value, peer: log.note("written", register=register, value=value, peer=peer)
+        yield Stage(
+            log=log,
+            home=home,
+            pump=devices.pump,
+            charger=devices.point.charger,
+            car=devices.point.charger.car,
+            plug=devices.plug,
+            freezer=devices.freezer,
+            broker=broker,
+            line=line,
+            aggregator=aggregator,
+            daemon=daemon,
+            ports=ports,
+        )

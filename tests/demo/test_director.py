@@ -106,7 +106,9 @@ def test_every_observation_of_a_run_has_its_line_or_none() -> None:
 
 
 def test_the_configuration_binds_one_asset_to_three_devices() -> None:
-    text = configuration(Ports(pump=1502, meter=2000, local_broker=1883, uplink=1884), offset_s=17)
+    text = configuration(
+        Ports(pump=1502, meter=2000, charger=9000, plug=8080, local_broker=1883, uplink=1884), offset_s=17
+    )
     document = tomllib.loads(text)
     devices = {source.split(".")[0] for source in document["asset"]["heat"]["room_c"]}
     assert set(document["devices"]) == {"hp", "meter", "room"}
