@@ -14,6 +14,7 @@ _OURS = {
     "modbus": "drivers.modbus.driver",
     "p1": "drivers.han.driver",
     "mqtt_local": "drivers.mqtt_local.driver",
+    "shelly": "drivers.plugs.driver",
 }
 
 

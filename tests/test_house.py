@@ -26,9 +26,11 @@ ALLOWED = {
     "drivers.base": ("gateway.core.model",),
     "drivers.profile": ("drivers.base",),
     "drivers.registry": ("drivers.base",),
+    "drivers.secret": ("drivers.base",),
     "drivers.modbus": ("drivers.modbus", "drivers.base", "drivers.profile"),
     "drivers.han": ("drivers.han", "drivers.base", "drivers.profile"),
     "drivers.mqtt_local": ("drivers.mqtt_local", "drivers.base", "drivers.profile"),
+    "drivers.plugs": ("drivers.plugs", "drivers.base", "drivers.profile", "drivers.secret"),
 }
 FORBIDDEN_IN_APP = ("gateway.cli", "gateway.demo")
 # Inside a function body only: commands that start something heavy.
@@ -112,7 +114,7 @@ def test_the_core_knows_no_library_no_clock_and_no_socket(path: Path) -> None:
             assert node.attr not in {"now", "utcnow", "today"}, f"{_name(path)} reads a clock"
 
 
-@pytest.mark.parametrize("library", ["aiomqtt", "pymodbus", "joserfc", "sqlite3", "typer", "iotcore"])
+@pytest.mark.parametrize("library", ["aiomqtt", "pymodbus", "joserfc", "sqlite3", "typer", "iotcore", "h11"])
 def test_a_library_is_imported_in_few_named_places(library: str) -> None:
     places = {
         "aiomqtt": {"gateway.daemon.uplink", "drivers.mqtt_local", "gateway.demo.aggregator"},
@@ -121,6 +123,7 @@ def test_a_library_is_imported_in_few_named_places(library: str) -> None:
         "sqlite3": {"gateway.daemon.store"},
         "typer": {"gateway.cli"},
         "iotcore": {"gateway.demo"},
+        "h11": {"drivers.plugs"},
     }[library]
     for path in _modules():
         for node in ast.walk(ast.parse(path.read_text())):
