@@ -13,8 +13,8 @@ clock and never retries: it raises one of four errors and its supervisor decides
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -145,6 +145,33 @@ class Driver(Protocol):
         Raises:
             DriverError: one of the four; the supervisor decides what follows.
         """
+
+
+async def poll(
+    port: DevicePort,
+    every_s: float,
+    read: Callable[[], Awaitable[None]],
+    obey: Callable[[], Awaitable[None]],
+) -> None:
+    """Read now and then every `every_s`, and obey each new want at once, until one of them fails."""
+    due_s = port.monotonic()
+    while True:
+        await obey()
+        wait_s = due_s - port.monotonic()
+        if wait_s > 0:
+            await rest(port, wait_s)
+            continue
+        await read()
+        behind_s = port.monotonic() - due_s
+        due_s += every_s * (behind_s // every_s + 1)
+
+
+async def rest(port: DevicePort, seconds: float) -> None:
+    """Let time pass; a want ends it."""
+    if seconds > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await port.changed()
 
 
 class Links:

@@ -6,7 +6,6 @@ nothing is read before a write that was not already read when the session began.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,6 +19,8 @@ from drivers.base import (
     Unreachable,
     Want,
     WrongDevice,
+    poll,
+    rest,
 )
 from drivers.modbus.block import Block, blocks, single
 from drivers.modbus.codec import decode_words, encode_words, sample_of
@@ -75,16 +76,7 @@ class Session:
         """
         if self._ability.holds:
             await self._recognise()
-        due_s = self._port.monotonic()
-        while True:
-            await self._obey()
-            wait_s = due_s - self._port.monotonic()
-            if wait_s > 0:
-                await self._rest(wait_s)
-                continue
-            await self._poll()
-            behind_s = self._port.monotonic() - due_s
-            due_s += self._terms.poll_s * (behind_s // self._terms.poll_s + 1)
+        await poll(self._port, self._terms.poll_s, self._poll, self._obey)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -108,7 +100,7 @@ class Session:
         while pending:
             block = pending.pop(0)
             pending = await self._read_or_split(block) + pending
-            await self._rest(self._profile.access.pause_s)
+            await rest(self._port, self._profile.access.pause_s)
             await self._obey()
 
     async def _read_or_split(self, block: Block) -> list[Block]:
@@ -145,16 +137,6 @@ class Session:
         )
         for name in block.points:
             self._registers[name] = block.words(self._points[name], answer)
-
-    async def _rest(self, seconds: float) -> None:
-        """Let time pass; a want ends it."""
-        if seconds <= 0:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._port.changed()
-        except TimeoutError:
-            pass
 
     # --- obeying ------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ the off was ours, which its timer shows: what the household switched off stays o
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 from drivers.base import (
@@ -25,6 +24,7 @@ from drivers.base import (
     Refused,
     Want,
     WrongDevice,
+    poll,
 )
 from drivers.plugs.commissioning import Commissioning
 from drivers.plugs.rpc import JsonObject, Rpc
@@ -64,16 +64,7 @@ class Session:
             WrongDevice: another device answers than the one that was met under this name.
         """
         await self._recognise()
-        due_s = self._port.monotonic()
-        while True:
-            await self._obey()
-            wait_s = due_s - self._port.monotonic()
-            if wait_s > 0:
-                await self._rest(wait_s)
-                continue
-            await self._poll()
-            behind_s = self._port.monotonic() - due_s
-            due_s += self._settings.poll_s * (behind_s // self._settings.poll_s + 1)
+        await poll(self._port, self._settings.poll_s, self._poll, self._obey)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -126,12 +117,6 @@ class Session:
         switch = await self._rpc.call("Switch.GetStatus", {"id": self._settings.switch})
         self._port.publish(switch_points(switch))
         return relay_of(switch)
-
-    async def _rest(self, seconds: float) -> None:
-        """Let time pass; a want ends it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._port.changed()
 
     # --- obeying ------------------------------------------------------------------------------------
 
