@@ -14,7 +14,7 @@ import json
 import random
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,9 +28,9 @@ Message = dict[str, Any]
 SUBPROTOCOL = "ocpp1.6"
 MOST_KEPT = 200  # an hour of samples; beyond it the oldest sample goes (1.6, 4.7)
 _CALL, _RESULT, _ERROR = 2, 3, 4
-_ANSWER_WITHIN_S = 30.0
-_ATTEMPTS, _RETRY_S = 3, 5.0  # TransactionMessageAttempts and -RetryInterval
-_WAITS_S = (0.5, 1.0, 2.0, 4.0)  # before it connects again; the last one then stays
+ANSWER_WITHIN_S = 30.0
+_ATTEMPTS, RETRY_S = 3, 5.0  # TransactionMessageAttempts and -RetryInterval
+WAITS_S = (0.5, 1.0, 2.0, 4.0)  # before it connects again; the last one then stays
 _PING_EVERY_S = 30.0
 
 
@@ -60,6 +60,11 @@ class Outbox:
     def __init__(self) -> None:
         self._calls: deque[Call] = deque()
         self._more = asyncio.Event()
+
+    @property
+    def waiting(self) -> Sequence[Call]:
+        """Everything not yet said and answered."""
+        return tuple(self._calls)
 
     def put(self, call: Call) -> None:
         """Say it when its turn comes."""
@@ -116,7 +121,7 @@ async def speaking(speaker: Speaker, url: str, password: str | None = None) -> A
 
 
 async def _connected(speaker: Speaker, url: str, password: str | None) -> None:
-    waits_s = iter(_WAITS_S)
+    waits_s = iter(WAITS_S)
     while True:
         with contextlib.suppress(OSError, TimeoutError, WebSocketException):
             async with connect(
@@ -128,13 +133,13 @@ async def _connected(speaker: Speaker, url: str, password: str | None) -> None:
                 ping_interval=_PING_EVERY_S,
                 close_timeout=1.0,
             ) as socket:
-                waits_s = iter(_WAITS_S)
+                waits_s = iter(WAITS_S)
                 try:
                     await _Conversation(speaker, socket).held()
                 finally:
                     speaker.outbox.disconnected()
                     speaker.disconnected()
-        await asyncio.sleep(next(waits_s, _WAITS_S[-1]) * random.uniform(0.8, 1.2))
+        await asyncio.sleep(next(waits_s, WAITS_S[-1]) * random.uniform(0.8, 1.2))
 
 
 class _Conversation:
@@ -200,7 +205,7 @@ class _Conversation:
                 answer = await self._asked(first)
             if answer.get("status") == "Accepted":
                 break
-            await asyncio.sleep(answer.get("interval") or _RETRY_S)
+            await asyncio.sleep(answer.get("interval") or RETRY_S)
         self._speaker.accepted()
 
     async def _say(self, call: Call) -> None:
@@ -209,7 +214,7 @@ class _Conversation:
             await self._asked(call)
         except Problem:
             if call.kept and call.attempts < _ATTEMPTS:
-                await asyncio.sleep(_RETRY_S * call.attempts)
+                await asyncio.sleep(RETRY_S * call.attempts)
                 return
         self._speaker.outbox.done(call)
 
@@ -218,7 +223,7 @@ class _Conversation:
         asked: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._pending[id] = asked
         await self._socket.send(json.dumps([_CALL, id, call.action, call.payload()]))
-        async with asyncio.timeout(_ANSWER_WITHIN_S):
+        async with asyncio.timeout(ANSWER_WITHIN_S):
             answer = await asked
         with contextlib.suppress(KeyError, TypeError, ValueError):  # it says nothing we could use
             call.then(answer)
