@@ -6,7 +6,6 @@ have is left out, never 0. Energy of a relay that meters both ways is in `aenerg
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from drivers.base import JsonValue, Sample, Unintelligible, WrongDevice
@@ -155,6 +154,6 @@ def _number(part: JsonObject, name: str) -> float | None:
         return None
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise Unintelligible(f"{name} is no number")
-    if not math.isfinite(found) or abs(found) > _LARGEST:
+    if not abs(found) <= _LARGEST:  # nor is what is no number at all
         raise Unintelligible(f"{name} is not a number a device has")
     return float(found)
