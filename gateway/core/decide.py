@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.bounds import care, comfort, override, supply
+from gateway.core.bounds import care, charge, comfort, override, supply
+from gateway.core.charging import is_plugged
+from gateway.core.demand import is_idle
 from gateway.core.model import (
     Asset,
     Bound,
@@ -20,9 +22,10 @@ from gateway.core.model import (
     Setpoint,
     Snapshot,
 )
-from gateway.core.share import Share, Wish, in_force, next_start_s, shares, wish
+from gateway.core.share import RAISE_AFTER_S, Claim, Share, Wish, in_force, next_start_s, shares, wish
 
-RULES = (supply.bound, care.bound, override.bound, comfort.bound)  # highest rank first
+# Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
+RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,10 @@ def decide(snapshot: Snapshot) -> Plan:
     bounds = {asset.id: [b for rule in RULES if (b := rule(snapshot, asset))] for asset in snapshot.assets}
     rooms = {asset.id: room_left(bounds[asset.id]) for asset in snapshot.assets}
     active = in_force(snapshot)
-    shared = shares(snapshot, active, {id_: room.low_w for id_, room in rooms.items()})
+    claims = {
+        a.id: Claim(rooms[a.id].low_w, rooms[a.id].high_w, is_idle(snapshot, a)) for a in snapshot.assets
+    }
+    shared = shares(snapshot, active, claims)
     settled = [settle(asset, wish(snapshot, asset, shared), rooms[asset.id]) for asset in snapshot.assets]
     settled = _under_one_fuse(snapshot, settled)
     by_asset = {setpoint.asset: setpoint for setpoint in settled}
@@ -69,7 +75,7 @@ def settle(asset: Asset, wanted: Wish, room: Room) -> Setpoint:
     if not asset.ability.holds:
         return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "watched, cannot be held")
     target_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
-    target_w = max(target_w, wanted.at_least_w if asset.ability.raises else 0, room.low_w)
+    target_w = max(target_w, room.low_w)
     if room.high_w is not None:
         target_w = min(target_w, room.high_w)
     level_w = _level(asset, target_w, room)
@@ -85,10 +91,9 @@ def _level(asset: Asset, target_w: int, room: Room) -> int | None:
     if level_w is None or level_w >= room.low_w:
         return level_w
     up_w = asset.ability.at_or_above(room.low_w)
-    if up_w is not None and (room.high_w is None or up_w <= room.high_w):
-        return up_w
+    too_high = room.high_w is not None and (up_w is None or up_w > room.high_w)
     high_wins = room.high is not None and room.low is not None and room.high.rank > room.low.rank
-    return level_w if high_wins else None
+    return level_w if too_high and high_wins else up_w
 
 
 def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Setpoint:
@@ -171,6 +176,7 @@ def _given(snapshot: Snapshot, share: Share, setpoint: Setpoint, room: Room) -> 
         reason,
         text,
         share.governs,
+        share.waits,
     )
 
 
@@ -183,10 +189,16 @@ def _extent(
         return Extent.NONE, Reason.SUPERSEDED, "another instruction governs"
     if not snapshot.state(asset.id).online:
         return Extent.NONE, Reason.DEVICE_OFFLINE, "device does not answer"
-    if share.in_force.step.kind is Kind.FLOOR:
-        return _floor_extent(asset, share.asked_w, setpoint)
+    if not is_plugged(snapshot, asset):
+        return Extent.NONE, Reason.NOT_CONNECTED, "no car is plugged in"
+    kind = share.in_force.step.kind
+    if kind is Kind.FLOOR and not asset.ability.raises:
+        return Extent.NONE, Reason.OUTSIDE_CAPABILITY, "cannot be asked to draw more"
+    if kind is not Kind.CAP and _is_short(asset, share.asked_w, setpoint):
+        extent = Extent.PARTIAL if setpoint.at_most_w else Extent.NONE
+        return extent, setpoint.reason, setpoint.text
     allowed_w = asset.nominal_w if setpoint.at_most_w is None else setpoint.at_most_w
-    if allowed_w <= share.asked_w:
+    if kind is Kind.FLOOR or allowed_w <= share.asked_w:
         return Extent.FULL, Reason.NONE, setpoint.text
     extent = Extent.NONE if setpoint.at_most_w is None else Extent.PARTIAL
     if setpoint.reason is not Reason.NONE:
@@ -196,12 +208,11 @@ def _extent(
     return extent, Reason.OUTSIDE_CAPABILITY, f"cannot be held below {asset.ability.lowest_w} W"
 
 
-def _floor_extent(asset: Asset, asked_w: int, setpoint: Setpoint) -> tuple[Extent, Reason, str]:
-    if not asset.ability.raises:
-        return Extent.NONE, Reason.OUTSIDE_CAPABILITY, "cannot be asked to draw more"
-    if setpoint.at_most_w is None or setpoint.at_most_w >= asked_w:
-        return Extent.FULL, Reason.NONE, setpoint.text
-    return Extent.PARTIAL, setpoint.reason, setpoint.text
+def _is_short(asset: Asset, asked_w: int, setpoint: Setpoint) -> bool:
+    """Whether it is held below what it was asked to draw, as near as the device comes to that."""
+    if setpoint.at_most_w is None:
+        return False
+    return setpoint.at_most_w < (asset.ability.at_or_below(asked_w) or 0)
 
 
 def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list[float]) -> float:
@@ -221,8 +232,12 @@ def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[flo
         edges += [table.next_edge(snapshot.utc_s) - snapshot.utc_s for table in tables]
     if state.room_c:
         edges.append(limits.room_max_age_s - state.room_c.age_s)
+    edges += charge.edges_s(snapshot, asset)
     if setpoint.at_most_w is not None:
+        edges += care.edges_s(snapshot, asset)
         edges.append(limits.longest_hold_s - comfort.held_in_all_s(memory, snapshot.now_s))
+        if memory.tight_s is not None:
+            edges.append(memory.tight_s + RAISE_AFTER_S - snapshot.now_s)
         if memory.held_w is None:
             edges += [limits.longest_hold_s, limits.min_rest_s]
     return edges

@@ -5,23 +5,39 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core.bounds import comfort, supply
-from gateway.core.model import Asset, AssetMemory, Limits, Memory, Override, Plan, Snapshot
+from gateway.core import charging
+from gateway.core.base_load import base_load
+from gateway.core.bounds import charge, comfort, supply
+from gateway.core.bounds.override import lasts
+from gateway.core.demand import RUNS_ABOVE, quiet_since_s
+from gateway.core.model import (
+    UNKNOWN_LONG_S,
+    Asset,
+    AssetMemory,
+    Limits,
+    Mark,
+    Memory,
+    Override,
+    Plan,
+    Snapshot,
+)
 from gateway.core.share import in_force
-
-RUNS_ABOVE = 0.1  # of nominal power: draws more than a controller and its pumps
-UNKNOWN_LONG_S = 1e9  # an elapsed time nobody can tell, on the long side
 
 
 def remember(snapshot: Snapshot, plan: Plan) -> Memory:
     """The memory after `plan` was made of `snapshot`. Forgets what no rule can ask for any more."""
-    memory = snapshot.memory
+    memory, known = snapshot.memory, {asset.id: asset for asset in snapshot.assets}
+    assets = {asset.id: _of(snapshot, asset, plan) for asset in snapshot.assets}
+    moved = any(assets[id_].held_w != memory.of(id_).held_w for id_ in assets)
     return Memory(
         at_s=snapshot.now_s,
-        assets={asset.id: _of(snapshot, asset, plan) for asset in snapshot.assets},
-        overrides=tuple(o for o in memory.overrides if o.until_s > snapshot.now_s),
+        assets=assets,
+        overrides=tuple(
+            o for o in memory.overrides if o.asset in known and lasts(snapshot, known[o.asset], o)
+        ),
         supply_tight_s=_supply_tight_s(snapshot),
         latest_end_s=_latest_ends(snapshot),
+        base_load=base_load(snapshot, moved=moved),
     )
 
 
@@ -29,8 +45,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     """The memory of an earlier run, moved to this run's monotonic clock.
 
     `elapsed_s` is the time since `memory.at_s` by trusted UTC; None: nobody knows, and each rule gets
-    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on, and
-    what instruction had begun is not known to go on before a trusted clock says so.
+    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on, what was
+    charged or typed in is forgotten for it may have been of another car, and what instruction had begun is
+    not known to go on before a trusted clock says so.
     """
     shift_s = now_s - memory.at_s - (elapsed_s or 0.0)
 
@@ -44,20 +61,16 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             running_since_s=moved(was.running_since_s),
             held_since_s=moved(was.held_since_s),
             let_go_s=moved(was.let_go_s),
+            plugged=was.plugged and _moved(was.plugged, shift_s),
+            typed=was.typed and replace(was.typed, mark=_moved(was.typed.mark, shift_s)),
+            quiet_since_s=moved(was.quiet_since_s),
+            tight_s=moved(was.tight_s),
         )
-        if elapsed_s is None:
-            now = replace(
-                now,
-                running_since_s=now_s if was.running else None,
-                held_since_s=now_s if was.held_w is not None else None,
-                let_go_s=now_s if was.held_w is None else now.let_go_s,
-                held_s=UNKNOWN_LONG_S if was.held_w is not None else was.held_s,
-            )
-        assets[id_] = now
+        assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
         at_s=now_s,
         assets=assets,
-        overrides=tuple(Override(o.asset, o.until_s + shift_s) for o in memory.overrides),
+        overrides=tuple(replace(o, until_s=o.until_s + shift_s) for o in memory.overrides),
         supply_tight_s=moved(memory.supply_tight_s),
         latest_end_s={}
         if elapsed_s is None
@@ -65,33 +78,73 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     )
 
 
-def override(memory: Memory, asset: str, until_s: float | None) -> Memory:
+def override(memory: Memory, asset: str, until_s: float | None, *, charging: bool = False) -> Memory:
     """The memory with the household's override of `asset` until then; None ends it."""
     others = tuple(o for o in memory.overrides if o.asset != asset)
-    return replace(memory, overrides=others if until_s is None else (*others, Override(asset, until_s)))
+    taken = () if until_s is None else (Override(asset, until_s, charging),)
+    return replace(memory, overrides=(*others, *taken))
+
+
+def _moved(mark: Mark, shift_s: float) -> Mark:
+    return replace(mark, at_s=mark.at_s + shift_s)
+
+
+def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
+    """What may be believed where nobody knows how long ago it was."""
+    return replace(
+        was,
+        running_since_s=now_s if was.running else None,
+        held_since_s=now_s if was.held_w is not None else None,
+        let_go_s=now_s if was.held_w is None else was.let_go_s,
+        held_s=UNKNOWN_LONG_S if was.held_w is not None else was.held_s,
+        plugged=was.plugged and Mark(now_s),
+        typed=None,
+        quiet_since_s=None,
+        tight_s=None,
+    )
 
 
 def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
-    was, now_s = snapshot.memory.of(asset.id), snapshot.now_s
-    limits = snapshot.limit(asset.id)
-    setpoint = plan.setpoint(asset.id)
-    held_w = setpoint.at_most_w if setpoint else None
+    was, limits = snapshot.memory.of(asset.id), snapshot.limit(asset.id)
     running, running_since_s = _running(snapshot, asset, was)
-    was = _rested(was, limits, now_s)
     cold, warm = _beyond(snapshot, asset, limits, was)
-    if held_w is not None and was.held_w is None:
-        return AssetMemory(running, running_since_s, held_w, now_s, None, was.held_s, cold, warm)
-    if held_w is None and was.held_w is not None:
-        in_all_s = comfort.held_in_all_s(was, now_s)
-        return AssetMemory(running, running_since_s, None, None, now_s, in_all_s, cold, warm)
-    return replace(
+    now = replace(
         was,
         running=running,
         running_since_s=running_since_s,
-        held_w=held_w,
         too_cold=cold,
         too_warm=warm,
+        quiet_since_s=quiet_since_s(snapshot, asset, was),
+        tight_s=_tight_s(snapshot, asset, plan),
     )
+    now = charge.remembered(snapshot, asset, now)
+    now = charging.remembered(snapshot, asset, now)
+    now = _held(_rested(now, limits, snapshot.now_s), _held_w(plan, asset), snapshot.now_s)
+    if now.plugged and not was.plugged and now.held_w is not None:
+        return replace(now, held_since_s=snapshot.now_s, held_s=0.0)  # the hold of a car begins with it
+    return now
+
+
+def _held_w(plan: Plan, asset: Asset) -> int | None:
+    setpoint = plan.setpoint(asset.id)
+    return setpoint.at_most_w if setpoint else None
+
+
+def _held(was: AssetMemory, held_w: int | None, now_s: float) -> AssetMemory:
+    if held_w is not None and was.held_w is None:
+        return replace(was, held_w=held_w, held_since_s=now_s, let_go_s=None)
+    if held_w is None and was.held_w is not None:
+        in_all_s = comfort.held_in_all_s(was, now_s)
+        return replace(was, held_w=None, held_since_s=None, let_go_s=now_s, held_s=in_all_s)
+    return replace(was, held_w=held_w)
+
+
+def _tight_s(snapshot: Snapshot, asset: Asset, plan: Plan) -> float | None:
+    was, held_w = snapshot.memory.of(asset.id), _held_w(plan, asset)
+    if held_w is None:
+        return None
+    waits = any(given.waits for given in plan.given if given.asset == asset.id)
+    return was.tight_s if waits and held_w == was.held_w else snapshot.now_s
 
 
 def _running(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> tuple[bool, float | None]:
@@ -108,9 +161,10 @@ def _running(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> tuple[bool, 
 
 
 def _rested(was: AssetMemory, limits: Limits, now_s: float) -> AssetMemory:
-    if was.held_w is None and was.let_go_s is not None and now_s - was.let_go_s >= limits.rest_s:
-        return replace(was, let_go_s=None, held_s=0.0)
-    return was
+    if was.held_w is not None or was.let_go_s is None or now_s - was.let_go_s < limits.rest_s:
+        return was
+    needed_s = max(limits.rest_s, limits.shortest_on_s)
+    return replace(was, let_go_s=was.let_go_s if now_s - was.let_go_s < needed_s else None, held_s=0.0)
 
 
 def _beyond(snapshot: Snapshot, asset: Asset, limits: Limits, was: AssetMemory) -> tuple[bool, bool]:

@@ -475,6 +475,16 @@ class AssetMemory:
     too_full: bool = False
     late_for_utc_s: float | None = None  # the deadline whose latest start has passed
     quiet_since_s: float | None = None  # since when it draws nothing though it may
+    tight_s: float | None = None  # while held: when a site's value last left it no more than it has
+
+
+@dataclass(frozen=True, slots=True)
+class BaseLoad:
+    """What the home drew besides its assets, when that was last seen, and when an asset was last moved."""
+
+    power_w: float
+    at_s: float
+    moved_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,6 +496,7 @@ class Memory:
     overrides: tuple[Override, ...] = ()
     supply_tight_s: float | None = None  # when the fuse last left no room
     latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by Instruction.key
+    base_load: BaseLoad | None = None
 
     def of(self, asset: str) -> AssetMemory:
         """What is remembered of an asset; nothing, if it is new."""
@@ -571,7 +582,8 @@ class Given:
     """What one instruction gets from one asset at this moment.
 
     `asked_w` is this asset's share of the value as asked; `granted_w` is what it is held to (None:
-    it is not held). `governs` says whether this instruction's wish is the one obeyed.
+    it is not held). `governs` says whether this instruction's wish is the one obeyed; `waits` that its
+    share has grown, but not for long enough yet.
     """
 
     instruction: str
@@ -583,6 +595,7 @@ class Given:
     reason: Reason
     text: str
     governs: bool = True
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

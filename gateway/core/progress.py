@@ -26,7 +26,7 @@ from gateway.core.life import (
     Watch,
     begin_utc_s,
 )
-from gateway.core.model import Asset, Extent, Given, Instruction, Kind, Plan, Reason
+from gateway.core.model import Asset, AssetClass, Extent, Given, Instruction, Kind, Plan, Reason
 from gateway.core.status import lines, report
 from gateway.core.tally import counted, summed
 
@@ -250,7 +250,9 @@ def _unfollowed(
     if power_w is None:
         return Reason.METER_STALE, "nothing fresh says what it draws"
     text = f"draws {power_w / 1000:.2f} kW, asked for {_words(given)} {given.asked_w / 1000:.2f} kW"
-    if power_w < band[0] and not asset.ability.raises:
+    # A charger can be asked to draw more, its car cannot: a full one takes what it takes.
+    may_draw_less = asset.asset_class is AssetClass.EV or not asset.ability.raises
+    if power_w < band[0] and may_draw_less:
         return Reason.NO_DEMAND, text
     return Reason.NOT_FOLLOWING, text
 

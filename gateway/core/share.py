@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gateway.core.bounds.supply import assets_power_w
-from gateway.core.model import Asset, Instruction, Kind, Quality, Reason, Snapshot, Step
+from gateway.core.base_load import base_load_w
+from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step
 
-BOUNDARY_MAX_AGE_S = 30.0  # a site's value needs the boundary meter; P1 sends each 1-10 s, a CAD each 10 s
+RAISE_AFTER_S = 60.0  # a site's share follows the base load down at once, and up when it stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What local rules say of an asset's part: not less than `at_least_w`, not more than `at_most_w`; an
+    idle one takes what the others leave."""
+
+    at_least_w: int = 0
+    at_most_w: int | None = None
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """One asset's part of one instruction. `asked_w` None: it cannot be said (`reason` tells why)."""
 
@@ -35,14 +45,15 @@ class Share:
     asked_w: int | None
     reason: Reason = Reason.NONE
     governs: bool = True
+    waits: bool = False  # it has grown, but not for long enough yet
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of one asset: at most the tightest cap, and at least a floor (W)."""
+    """What is wanted of one asset: at most the tightest cap or the governing setpoint (W). A floor only
+    stands in the schedule's place: nothing here can make a device draw."""
 
     at_most_w: int | None = None
-    at_least_w: int = 0
     by: Share | None = None  # whose `at_most_w` it is; None with a value: the household's schedule
 
 
@@ -63,19 +74,17 @@ def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
     return tuple(found)
 
 
-def shares(
-    snapshot: Snapshot, active: tuple[InForce, ...], at_least_w: Mapping[str, int]
-) -> tuple[Share, ...]:
+def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]) -> tuple[Share, ...]:
     """Each active instruction shared out over its assets, with the one that governs marked.
 
-    `at_least_w` is what local limits insist on: it comes off the top of a union's value.
+    What local limits insist on comes off the top of a union's value.
     """
-    found = [share for moment in active for share in _share_out(snapshot, moment, at_least_w)]
+    found = [share for moment in active for share in _share_out(snapshot, moment, claims)]
     governing = _governing(found)
     return tuple(
         share
         if share.in_force.step.kind is Kind.CAP or governing[share.asset] is share
-        else Share(share.in_force, share.asset, share.asked_w, Reason.SUPERSEDED, governs=False)
+        else replace(share, reason=Reason.SUPERSEDED, governs=False)
         for share in found
     )
 
@@ -92,9 +101,7 @@ def wish(snapshot: Snapshot, asset: Asset, all_shares: Iterable[Share]) -> Wish:
         asked_w = share.asked_w or 0
         kind = share.in_force.step.kind
         if kind is not Kind.FLOOR and (result.at_most_w is None or asked_w <= result.at_most_w):
-            result = Wish(asked_w, result.at_least_w, share)
-        if kind is not Kind.CAP and not share.in_force.returning:
-            result = Wish(result.at_most_w, asked_w, result.by)
+            result = Wish(asked_w, share)
     return result
 
 
@@ -128,7 +135,7 @@ def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -
     return InForce(instruction, begun[-1], returning=False, until_s=snapshot.now_s + min(left_s, edge_s))
 
 
-def _share_out(snapshot: Snapshot, moment: InForce, at_least_w: Mapping[str, int]) -> list[Share]:
+def _share_out(snapshot: Snapshot, moment: InForce, claims: Mapping[str, Claim]) -> list[Share]:
     scope = moment.instruction.scope
     members = [
         asset
@@ -137,13 +144,14 @@ def _share_out(snapshot: Snapshot, moment: InForce, at_least_w: Mapping[str, int
     ]
     total_w: float = moment.step.power_w
     if scope.site:
-        base_w = _base_load_w(snapshot)
+        base_w = base_load_w(snapshot)
         if base_w is None:
             return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
         total_w -= base_w
     total_w = max(0, int(total_w))
-    given_w = allocate(total_w, members, at_least_w)
-    return [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
+    given_w = allocate(total_w, members, claims, in_levels=moment.step.kind is not Kind.FLOOR)
+    found = [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
+    return [_patient(snapshot, share) for share in found] if scope.site else found
 
 
 def _asked_w(asset: str, given_w: Mapping[str, int], total_w: int) -> int:
@@ -152,35 +160,53 @@ def _asked_w(asset: str, given_w: Mapping[str, int], total_w: int) -> int:
     return max(0, min(given_w[asset], total_w - others_w))
 
 
-def allocate(total_w: int, members: list[Asset], at_least_w: Mapping[str, int]) -> dict[str, int]:
-    """`total_w` over `members`: first what limits insist on, the rest in the order configured.
+def _patient(snapshot: Snapshot, share: Share) -> Share:
+    """The share of a value that moves with the base load: it grows only when there was room for a while."""
+    was, asked_w = snapshot.memory.of(share.asset), share.asked_w or 0
+    if was.held_w is None or was.tight_s is None or asked_w <= was.held_w:
+        return share
+    if share.in_force.step.kind is Kind.FLOOR or snapshot.now_s - was.tight_s >= RAISE_AFTER_S:
+        return share
+    return replace(share, asked_w=was.held_w, waits=True)
+
+
+def allocate(
+    total_w: int, members: list[Asset], claims: Mapping[str, Claim], *, in_levels: bool = True
+) -> dict[str, int]:
+    """`total_w` over `members`: first what limits insist on, then those that want power in the order
+    configured, then the idle ones.
 
     A device that cannot be held at what is left takes its next lower level; the others get the rest.
-    The sum never exceeds `total_w` unless what limits insist on does.
+    The sum never exceeds `total_w` unless what limits and devices insist on does.
     """
-    insisted = {a.id: min(at_least_w.get(a.id, 0), a.nominal_w) for a in members}
-    left_w = max(0, total_w - sum(insisted.values()))
+    claimed = {asset.id: claims.get(asset.id, Claim()) for asset in members}
+    least_w = {asset.id: _least_w(asset, claimed[asset.id]) for asset in members}
+    left_w = max(0, total_w - sum(least_w.values()))
     given = {}
-    for asset in members:
-        offered_w = insisted[asset.id] + left_w
-        level_w = _level(asset, offered_w) if len(members) > 1 else offered_w
-        given[asset.id] = max(insisted[asset.id], level_w)
+    for asset in sorted(members, key=lambda asset: claimed[asset.id].idle):
+        offered_w = least_w[asset.id] + left_w
+        given[asset.id] = offered_w
+        if len(members) > 1:
+            taken_w = _taken_w(asset, claimed[asset.id], offered_w, in_levels=in_levels)
+            given[asset.id] = max(least_w[asset.id], taken_w)
         left_w = max(0, offered_w - given[asset.id])
     return given
 
 
-def _level(asset: Asset, offered_w: int) -> int:
-    if offered_w >= asset.nominal_w:
-        return asset.nominal_w
-    level_w = asset.ability.at_or_below(offered_w)
-    return level_w if level_w is not None else asset.ability.lowest_w or 0
+def _least_w(asset: Asset, claim: Claim) -> int:
+    """What it draws at the least: the level that limits insist on, or the lowest the device has."""
+    if claim.at_least_w <= 0:
+        return asset.ability.lowest_w or 0
+    level_w = asset.ability.at_or_above(claim.at_least_w)
+    return asset.nominal_w if level_w is None else min(level_w, asset.nominal_w)
 
 
-def _base_load_w(snapshot: Snapshot) -> float | None:
-    boundary = snapshot.boundary_w
-    if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > BOUNDARY_MAX_AGE_S:
-        return None
-    return boundary.value - assets_power_w(snapshot)
+def _taken_w(asset: Asset, claim: Claim, offered_w: int, *, in_levels: bool) -> int:
+    most_w = asset.nominal_w if claim.at_most_w is None else min(asset.nominal_w, claim.at_most_w)
+    taken_w = min(offered_w, most_w)
+    if taken_w >= asset.nominal_w or not in_levels:
+        return taken_w
+    return asset.ability.at_or_below(taken_w) or 0
 
 
 def _governing(found: list[Share]) -> dict[str, Share]:

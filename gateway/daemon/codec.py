@@ -41,10 +41,11 @@ def _with_charge(body: Any) -> Any:
     """Before cars and plugs had a memory of their own."""
     new = {
         "plugged": None, "typed": None, "too_empty": False, "too_full": False,
-        "late_for_utc_s": None, "quiet_since_s": None,
+        "late_for_utc_s": None, "quiet_since_s": None, "tight_s": None,
     }  # fmt: skip
     return {
         **body,
+        "base_load": None,
         "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
         "overrides": [{**override, "charging": False} for override in body["overrides"]],
     }

@@ -86,5 +86,5 @@ def _meta(saved: Saved, key: str) -> float | None:
 
 def _gist(memory: Memory) -> object:
     """What of a memory is worth a write: not that time went by."""
-    assets = {id_: replace(asset, quiet_since_s=None) for id_, asset in memory.assets.items()}
-    return replace(memory, at_s=0.0, supply_tight_s=None, assets=assets)
+    assets = {id_: replace(a, quiet_since_s=None, tight_s=None) for id_, a in memory.assets.items()}
+    return replace(memory, at_s=0.0, supply_tight_s=None, base_load=None, assets=assets)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.core.model import (
     Asset,
+    AssetClass,
     AssetMemory,
     Bound,
     Limits,
@@ -20,6 +22,13 @@ from gateway.core.model import (
     Snapshot,
     Timetable,
 )
+
+# What the longest hold of each spares.
+HELD_FOR_LONG = {
+    AssetClass.EV: Reason.CHARGE_LIMIT,
+    AssetClass.HEAT: Reason.COMFORT_LIMIT,
+    AssetClass.PLUG: Reason.APPLIANCE_LIMIT,
+}
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
@@ -88,7 +97,8 @@ def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: 
         if left_s <= 0:
             return None
     text = f"held for {_minutes(limits.longest_hold_s)}, the longest allowed; rests {_minutes(left_s)} more"
-    return _let_run(asset, text, until_s=snapshot.now_s + left_s)
+    bound = _let_run(asset, text, until_s=snapshot.now_s + left_s)
+    return replace(bound, reason=HELD_FOR_LONG[asset.asset_class])
 
 
 def _warm(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:

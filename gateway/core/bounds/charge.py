@@ -1,0 +1,119 @@
+"""Charge: a car below its minimum is not held, one at its maximum is; one that must be ready in time is
+charged as fast as that takes once its latest start has passed.
+
+Rank: with comfort. The latest start leaves a fifth of the power unused: chargers and cars ramp, and share.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gateway.core.charging import is_plugged, need_ws, next_deadline, soc, surely_soc
+from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank, Reason, Snapshot
+
+USED_SHARE = 0.8  # of the power, when it has to be ready in time
+HYSTERESIS = 0.02  # of the SoC: a car tells whole per cents
+WS_PER_KWH = 3_600_000
+
+
+def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
+    """The most urgent of: full, below the minimum, not ready in time unless it is charged now."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or not asset.ability.holds or not is_plugged(snapshot, asset):
+        return None
+    return _full(snapshot, asset, charge) or _empty(snapshot, asset, charge) or _late(snapshot, asset, charge)
+
+
+def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
+    """Seconds to the deadline and to the latest start for it."""
+    deadline = next_deadline(snapshot, asset)
+    if deadline is None:
+        return []
+    left_s, need = deadline.utc_s - snapshot.utc_s, need_ws(snapshot, asset)
+    return [left_s, left_s - _takes_s(asset, need)] if need else [left_s]
+
+
+def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
+    """The memory with what keeps these bounds from flapping."""
+    charge, known = snapshot.limit(asset.id).charge, soc(snapshot, asset)
+    if charge is None:
+        return replace(was, too_empty=False, too_full=False, late_for_utc_s=None)
+    deadline = _missed_otherwise(snapshot, asset)
+    return replace(
+        was,
+        too_empty=known is not None and _is_empty(charge, known.value, was),
+        too_full=known is not None and _is_full(charge, known.value, was),
+        late_for_utc_s=deadline.utc_s if deadline else None,
+    )
+
+
+def _is_empty(charge: Charge, value: float, was: AssetMemory) -> bool:
+    if charge.min_soc is None:
+        return False
+    return value < charge.min_soc or (was.too_empty and value < charge.min_soc + HYSTERESIS)
+
+
+def _is_full(charge: Charge, value: float, was: AssetMemory) -> bool:
+    if charge.max_soc is None:
+        return False
+    return value >= charge.max_soc or (was.too_full and value > charge.max_soc - HYSTERESIS)
+
+
+def _full(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
+    known = soc(snapshot, asset)
+    if known is None or not _is_full(charge, known.value, snapshot.memory.of(asset.id)):
+        return None
+    text = f"charged to {known.value:.0%}, maximum {charge.max_soc:.0%}"
+    return Bound(asset.id, Reason.CHARGE_LIMIT, text, Rank.COMFORT, at_most_w=0)
+
+
+def _empty(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
+    known = soc(snapshot, asset)
+    if known:
+        if _is_empty(charge, known.value, snapshot.memory.of(asset.id)):
+            return _charges(asset, f"charged to {known.value:.0%}, minimum {charge.min_soc:.0%}")
+        return None
+    surely = surely_soc(snapshot, asset)
+    if charge.min_soc is None or charge.need_ws is not None or surely >= charge.min_soc:
+        return None  # `need_kwh` is the household's word on a SoC nobody knows
+    return _charges(asset, f"charge unknown, surely {surely:.0%}, minimum {charge.min_soc:.0%}")
+
+
+def _late(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
+    need = need_ws(snapshot, asset)
+    if not need or not charge.deadlines:
+        return None
+    needed = f"{need / WS_PER_KWH:.2f} kWh still needed"
+    if not snapshot.clock_trusted:
+        return _charges(asset, f"{needed}, and the clock is not trusted")
+    deadline = _missed_otherwise(snapshot, asset)
+    if deadline is None:
+        return None
+    left_s = deadline.utc_s - snapshot.utc_s
+    at_least_w = min(asset.nominal_w, math.ceil(need / left_s))
+    return _charges(asset, f"{needed} by {deadline.words}", at_least_w, snapshot.now_s + left_s)
+
+
+def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
+    """The deadline whose latest start has passed; it stays so till nothing is needed any more."""
+    deadline, need = next_deadline(snapshot, asset), need_ws(snapshot, asset)
+    if deadline is None or not need:
+        return None
+    is_late = snapshot.memory.of(asset.id).late_for_utc_s == deadline.utc_s
+    return deadline if is_late or deadline.utc_s - snapshot.utc_s <= _takes_s(asset, need) else None
+
+
+def _takes_s(asset: Asset, need: int) -> float:
+    return need / (USED_SHARE * asset.nominal_w)
+
+
+def _charges(asset: Asset, text: str, at_least_w: int | None = None, until_s: float = math.inf) -> Bound:
+    return Bound(
+        asset.id,
+        Reason.CHARGE_LIMIT,
+        text,
+        Rank.COMFORT,
+        at_least_w=asset.nominal_w if at_least_w is None else at_least_w,
+        until_s=until_s,
+    )

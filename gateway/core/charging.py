@@ -1,0 +1,154 @@
+"""A car's charge: whether it is plugged in, how full it is, what it still needs. Estimates, no rule.
+
+What cannot be told is taken for less energy than may have flowed: too much charge is the lesser evil.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gateway.core.model import (
+    TYPED,
+    Asset,
+    AssetMemory,
+    Charge,
+    Deadline,
+    Mark,
+    Memory,
+    Quality,
+    Reading,
+    Snapshot,
+    Typed,
+)
+
+TYPED_KEPT_S = 86_400.0  # where nothing tells when the car is unplugged
+DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
+
+
+def is_plugged(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether a car is there; while nobody can tell, one is."""
+    connected = snapshot.state(asset.id).connected
+    return connected is None or connected.value > 0.5
+
+
+def soc(snapshot: Snapshot, asset: Asset) -> Reading | None:
+    """The SoC: measured since the car was plugged in, else as typed in and carried on by the energy since."""
+    if not is_plugged(snapshot, asset):
+        return None
+    measured = snapshot.state(asset.id).soc
+    if measured and measured.quality is not Quality.BAD and measured.age_s <= _plugged_for_s(snapshot, asset):
+        return measured
+    typed = snapshot.memory.of(asset.id).typed
+    if typed is None:
+        return None
+    since_s = snapshot.now_s - typed.mark.at_s
+    value = typed.soc + _share(snapshot, asset, delivered_ws(snapshot, asset, typed.mark))
+    return Reading(min(1.0, value), since_s, TYPED)
+
+
+def surely_soc(snapshot: Snapshot, asset: Asset) -> float:
+    """The least the SoC can be: what it is, or what the energy since plug-in makes of an empty battery."""
+    known = soc(snapshot, asset)
+    if known:
+        return known.value
+    plugged = snapshot.memory.of(asset.id).plugged
+    return min(1.0, _share(snapshot, asset, delivered_ws(snapshot, asset, plugged)))
+
+
+def need_ws(snapshot: Snapshot, asset: Asset) -> int | None:
+    """The energy (metered) that is still needed; None: no car, or nothing is wanted of it."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or not is_plugged(snapshot, asset):
+        return None
+    known = soc(snapshot, asset)
+    if known and charge.battery_ws and charge.target_soc is not None:
+        return _metered_ws(charge, charge.target_soc - known.value)
+    wanted_ws = charge.need_ws
+    if wanted_ws is None and charge.battery_ws and charge.target_soc is not None:
+        wanted_ws = _metered_ws(charge, charge.target_soc)
+    if wanted_ws is None:
+        return None
+    return max(0, wanted_ws - delivered_ws(snapshot, asset, snapshot.memory.of(asset.id).plugged))
+
+
+def room_ws(snapshot: Snapshot, asset: Asset) -> int | None:
+    """The energy (metered) that still goes in up to the maximum; None: nobody knows."""
+    charge, known = snapshot.limit(asset.id).charge, soc(snapshot, asset)
+    if charge is None or known is None or charge.battery_ws is None:
+        return None
+    return _metered_ws(charge, (1.0 if charge.max_soc is None else charge.max_soc) - known.value)
+
+
+def is_charged(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether "charge now" is over: the car has gone, or is at its maximum, else at its target."""
+    if not is_plugged(snapshot, asset):
+        return True
+    charge, known = snapshot.limit(asset.id).charge or Charge(), soc(snapshot, asset)
+    wanted = [soc for soc in (charge.max_soc, charge.target_soc, 1.0) if soc is not None]
+    return known is not None and known.value >= wanted[0]
+
+
+def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:
+    """The next moment by which the car is to be ready; None without one or without a trusted clock."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or not snapshot.clock_trusted:
+        return None
+    return next((d for d in charge.deadlines if d.utc_s > snapshot.utc_s), None)
+
+
+def delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> int:
+    """The energy metered since `mark`; none of it where a register is unknown, another, or began anew."""
+    register = snapshot.state(asset.id).import_ws
+    if mark is None or mark.register_ws is None or register is None or register.source != mark.source:
+        return 0
+    most_ws = DRAWS_MOST * asset.nominal_w * max(0.0, snapshot.now_s - mark.at_s)
+    return math.floor(min(max(0.0, register.value - mark.register_ws), most_ws))
+
+
+def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
+    """The memory with the car that is plugged in now; what was typed goes with the car it was said of."""
+    connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
+    if connected and connected.value <= 0.5:
+        return replace(was, plugged=None, typed=None)
+    if connected and plugged is None:
+        plugged = Mark(snapshot.now_s)
+    if typed and plugged is None and snapshot.now_s - typed.mark.at_s > TYPED_KEPT_S:
+        typed = None
+    if typed:
+        typed = replace(typed, mark=_with_register(snapshot, asset, typed.mark))
+    return replace(was, plugged=plugged and _with_register(snapshot, asset, plugged), typed=typed)
+
+
+def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
+    """The memory with a SoC that a person just typed in."""
+    memory, was = snapshot.memory, snapshot.memory.of(asset.id)
+    typed = Typed(value, _with_register(snapshot, asset, Mark(snapshot.now_s)))
+    return replace(memory, assets={**memory.assets, asset.id: replace(was, typed=typed)})
+
+
+def _plugged_for_s(snapshot: Snapshot, asset: Asset) -> float:
+    plugged = snapshot.memory.of(asset.id).plugged
+    if plugged:
+        return snapshot.now_s - plugged.at_s
+    return math.inf if snapshot.state(asset.id).connected is None else 0.0
+
+
+def _with_register(snapshot: Snapshot, asset: Asset, mark: Mark) -> Mark:
+    """The mark with its register, once one was read after it: an older one would count what came before."""
+    register = snapshot.state(asset.id).import_ws
+    if mark.register_ws is not None or register is None or register.age_s > snapshot.now_s - mark.at_s:
+        return mark
+    return replace(mark, register_ws=round(register.value), source=register.source)
+
+
+def _share(snapshot: Snapshot, asset: Asset, metered_ws: int) -> float:
+    """What metered energy makes of the battery, 0..1."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or not charge.battery_ws:
+        return 0.0
+    return metered_ws * charge.efficiency / charge.battery_ws
+
+
+def _metered_ws(charge: Charge, share: float) -> int:
+    return max(0, math.ceil(share * (charge.battery_ws or 0) / charge.efficiency))
