@@ -115,6 +115,11 @@ def test_a_relative_one_counts_from_the_sessions_begin(garage: Garage) -> None:
     assert garage.passes(3) == 16.0
 
 
+def test_a_relative_one_pays_no_heed_to_a_start(garage: Garage) -> None:
+    garage.profile(10.0, kind="Relative", starts_s=3600.0)
+    assert garage.passes(5) == 10.0
+
+
 def test_a_daily_one_comes_again(garage: Garage) -> None:
     garage.profile(10.0, kind="Recurring", recurrencyKind="Daily", schedule={"duration": 3600})
     assert garage.passes(3590) == 10.0
@@ -130,6 +135,7 @@ def test_between_nothing_and_six_ampere_there_is_nothing(
 ) -> None:
     garage.profile(limit_a)
     assert garage.passes(5) == taken_a
+    assert round(garage.point.charger.offered_a, 6) == taken_a
 
 
 def test_the_profile_goes_with_its_transaction(garage: Garage) -> None:

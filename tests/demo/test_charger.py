@@ -321,6 +321,22 @@ def test_a_session_goes_on_without_a_connection_and_its_samples_are_told_afterwa
     assert said[-1][1]["status"] == "Charging"
 
 
+def test_what_a_transaction_said_waits_through_every_loss_until_it_is_answered(garage: Garage) -> None:
+    garage.asks("ChangeConfiguration", key="AuthorizeRemoteTxRequests", value="false")
+    garage.asks("ChangeConfiguration", key="MeterValueSampleInterval", value="10")
+    garage.asks("RemoteStartTransaction", idTag="homeflex")
+    garage.point.outbox.disconnected()
+    garage.passes(8)
+    garage.passes(8)
+    garage.point.outbox.disconnected()
+    garage.replies("StartTransaction", {"transactionId": 7} | ACCEPTED)
+    garage.asks("RemoteStopTransaction", transactionId=7)
+    garage.point.outbox.disconnected()
+    said = garage.heard()
+    assert [action for action, _ in said] == ["MeterValues", "StopTransaction"]
+    assert [one["transactionId"] for _, one in said] == [7, 7]
+
+
 def test_what_is_no_transactions_is_not_told_late(garage: Garage) -> None:
     garage.asks("TriggerMessage", requestedMessage="Heartbeat")
     garage.point.disconnected()

@@ -214,6 +214,6 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     pairs = (line.partition(":") for line in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     length = int(headers.get("content-length", "0"))
-    if not 0 <= length <= _MOST_BYTES or "transfer-encoding" in headers:
+    if not 0 <= length <= _MOST_BYTES:
         raise ValueError("a body of a known length, of at most 8 KiB")
     return Request(method, target, headers, await reader.readexactly(length))
