@@ -50,9 +50,9 @@ def run(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
     raise typer.Exit(daemon.run(config, json_log=as_json))
 
 
-@app.command(epilog="Example: homeflex demo --for 240 --json run.json")
+@app.command(epilog="Example: homeflex demo --for 300 --json run.json")
 def demo(
-    for_s: Annotated[int, typer.Option("--for", help="How long the show runs (s).")] = 240,
+    for_s: Annotated[int, typer.Option("--for", help="How long the show runs (s).")] = 300,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the raw observations to this file.")
     ] = None,
@@ -63,7 +63,7 @@ def demo(
         int | None, typer.Option("--sabotage", help="Break the device or network for this scene.")
     ] = None,
 ) -> None:
-    """A simulated home on its real protocols, with the real daemon: five scenes, judged from outside."""
+    """A simulated home on its real protocols, with the real daemon: eight scenes, judged from outside."""
     try:
         import gateway.demo.director as director
     except ModuleNotFoundError as error:
@@ -108,6 +108,29 @@ def override(
     """Take an asset back from every instruction and schedule for a while; local limits still hold."""
     for_s = 0.0 if end else _seconds(for_)
     answer = _ask(config, {"ask": "override", "asset": asset, "for_s": for_s}, as_json)
+    _print(answer, as_json, lambda done: done["done"])
+
+
+@app.command(epilog="Example: homeflex soc 54")
+def soc(
+    percent: Annotated[float, typer.Argument(min=0, max=100, help="How full the car is now (%).")],
+    asset: Annotated[str | None, typer.Argument(help="Which car, if there are several.")] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Say how full the car is, where nothing measures it; it counts on from here until it is unplugged."""
+    answer = _ask(config, {"ask": "soc", "asset": asset, "soc": percent / 100}, as_json)
+    _print(answer, as_json, lambda done: done["done"])
+
+
+@app.command("charge-now", epilog="Example: homeflex charge-now")
+def charge_now(
+    asset: Annotated[str | None, typer.Argument(help="Which car, if there are several.")] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Charge the car now, whatever is asked, until it is charged or unplugged; `override CAR --end` ends it."""
+    answer = _ask(config, {"ask": "charge-now", "asset": asset}, as_json)
     _print(answer, as_json, lambda done: done["done"])
 
 

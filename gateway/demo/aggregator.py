@@ -67,9 +67,10 @@ class Aggregator:
                 for worker in workers:
                     worker.cancel()
 
-    async def send(self, body: dict[str, Any], *, scene: int, what: str) -> str:
-        """Sign and publish a dispatch; gives the message as sent."""
-        text = sign(json.dumps(body).encode(), self._private_key, KID, DISPATCH).decode()
+    async def send(self, body: dict[str, Any], *, scene: int, what: str, blanks: int = 0) -> str:
+        """Sign and publish a dispatch, blown up by so many blanks; gives the message as sent."""
+        payload = json.dumps(body) + " " * blanks
+        text = sign(payload.encode(), self._private_key, KID, DISPATCH).decode()
         await self._publish("dispatch", text, by="aggregator", scene=scene, what=what)
         return text
 
@@ -126,12 +127,14 @@ class Aggregator:
         return {"schema": "homeflex.ack.v1", "site": self._site, "at": at, "logs": logs}
 
 
-def set_body(site: str, target: str, cap_w: float, begin_utc_s: float, lasts_s: int) -> dict[str, Any]:
+def set_body(
+    site: str, target: str, cap_w: float, begin_utc_s: float, lasts_s: int, *, service: str = "demo"
+) -> dict[str, Any]:
     """A cap on `target` from `begin_utc_s` on, with no delay: the body of a dispatch."""
     kind = "IMPORT_CAPACITY_LIMIT"
     return {
         **_head(site, str(uuid.uuid4()), 0, "set", begin_utc_s),
-        "service": "demo",
+        "service": service,
         "serviceClass": "response",
         "priority": 0,
         "targets": [target],

@@ -1,4 +1,4 @@
-"""A raw log opened for reading: power by the second, register writes, statuses and minutes, as records.
+"""A raw log opened for reading: power by the second, calls to devices, statuses, minutes, as records.
 
 It reads the contract's messages from their text with the standard library alone, so that the judge
 shares no line with the code it judges.
@@ -9,47 +9,56 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
+from gateway.demo.asked import ChargeLimit, Switch, charge_limit, switch
 from gateway.demo.log import Observation
+from gateway.demo.reading import Reading, readings_of
 
 FOR_EVER_UTC_S = 1e12
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """The devices' physics at one second."""
+    """The devices' physics at one second. `together_w` is what an instruction over all assets is about."""
 
     at_utc_s: float
     pump_w: float
     room_c: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Consecutive seconds of one kind, from the first to the last of them."""
-
-    begin_utc_s: float
-    end_utc_s: float
+    charger_w: float
+    freezer_w: float
+    plug_on: bool
 
     @property
-    def lasted_s(self) -> float:
-        """How long it went on."""
-        return self.end_utc_s - self.begin_utc_s
+    def together_w(self) -> float:
+        """Car, pump and freezer."""
+        return self.charger_w + self.pump_w + self.freezer_w
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message somebody sent to the home. `until_utc_s`: cancelled, or its window's end."""
+    """A message sent to the home. `cap_w` is its first value; `until_utc_s`: cancelled, or for ever."""
 
     at_utc_s: float
     id: str
     digest: str
+    targets: tuple[str, ...]
+    service: str
+    cap_w: float
+    size_bytes: int
     until_utc_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the household typed, and the exit code it got."""
+
+    at_utc_s: float
+    words: tuple[str, ...]
+    code: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Status:
     at_utc_s: float
     id: str
     reception: str
+    reason: str
     digest: str
     targets: tuple[dict[str, Any], ...]
 
@@ -67,24 +77,12 @@ class Status:
 class Target:
     """What a status says of one asset."""
 
+    at_utc_s: float
     status: str
     extent: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One minute of one point as the aggregator received it; `facts` is the whole of it."""
-
-    point: str
-    stream: str
-    seq: int
-    start_utc_s: float
-    end_utc_s: float
-    quality: str
-    reasons: tuple[str, ...]
-    power_kw: float | None
-    facts: str
+    evidence: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,11 @@ class Evidence:
     """The observations of one run, in order of time. Every span is [begin, end] in UTC seconds."""
 
     log: Sequence[Observation]
+
+    def configuration(self) -> dict[str, Any]:
+        """The file the daemon was started with; nothing if it is not in the log."""
+        texts = [one.facts["text"] for one in self._kind("configured")]
+        return tomllib.loads(texts[0]) if texts else {}
 
     def scene(self, number: int) -> tuple[float, float] | None:
         """When the director began and ended a scene; None if it did not do both."""
@@ -114,23 +117,37 @@ class Evidence:
                     at_utc_s=one.at_utc_s,
                     id=str(body.get("id")),
                     digest="sha256:" + hashlib.sha256(payload).hexdigest(),
+                    targets=tuple(body.get("targets") or ()),
+                    service=str(body.get("service")),
+                    cap_w=_cap_w(body),
+                    size_bytes=len(one.facts["text"]),
                     until_utc_s=self._cancelled_utc_s(str(body.get("id"))),
                 )
         return None
 
-    def command(self, scene: int) -> tuple[float, int | None] | None:
-        """When the household gave its command in a scene, and the exit code it got."""
+    def command(self, scene: int) -> Command | None:
+        """What the household did in a scene."""
         told = {one.facts["what"]: one for one in self._kind("command") if one.facts["scene"] == scene}
         if "given" not in told:
             return None
-        return told["given"].at_utc_s, told["answered"].facts["code"] if "answered" in told else None
+        given, code = told["given"], told["answered"].facts["code"] if "answered" in told else None
+        return Command(given.at_utc_s, tuple(map(str, given.facts["arguments"])), code)
 
     def seconds(self, begin: float, end: float) -> list[Second]:
-        """Power and room by the second."""
+        """Powers, room and plug by the second."""
         return [
-            Second(one.at_utc_s, one.facts["pump_w"], one.facts["room_c"])
+            Second(
+                one.at_utc_s,
+                one.facts["pump_w"],
+                one.facts["room_c"],
+                one.facts["charger_w"],
+                one.facts["freezer_w"],
+                bool(one.facts["plug_on"]),
+            )
             for one in self._kind("second", begin, end)
         ]
+
+    # --- what devices were told ---
 
     def writes(self, begin: float, end: float) -> list[Observation]:
         """Every write the pump took, from whomever."""
@@ -140,6 +157,21 @@ class Evidence:
         """When the pump last took a write of a register."""
         at = [one.at_utc_s for one in self.writes(0.0, before) if one.facts["register"] == register]
         return max(at, default=None)
+
+    def asked(self, begin: float, end: float) -> list[Observation]:
+        """Every call the charger or the plug got, from whomever."""
+        return self._kind("asked", begin, end)
+
+    def charge_limits(self, begin: float, end: float) -> list[ChargeLimit]:
+        """The limits set for the transaction that charges the car."""
+        found = (charge_limit(one) for one in self.asked(begin, end))
+        return [one for one in found if one is not None]
+
+    def switches(self, begin: float, end: float) -> list[Switch]:
+        """What the freezer's plug was told."""
+        return [one for one in map(switch, self.asked(begin, end)) if one is not None]
+
+    # --- processes ---
 
     def outage_of(self, name: str, begin: float, end: float) -> tuple[float | None, float | None]:
         """When a process was ended by the director, and when one of that name was started after it."""
@@ -159,6 +191,8 @@ class Evidence:
             None,
         )
 
+    # --- what the aggregator heard ---
+
     def heard(self, topic: str) -> bool:
         """Whether the aggregator received anything on a topic below the site's."""
         return any(below == topic for _, below, _ in self._received(0.0, FOR_EVER_UTC_S))
@@ -171,6 +205,7 @@ class Evidence:
                 at_utc_s=at,
                 id=str(body.get("id")),
                 reception=str(body.get("reception")),
+                reason=str(body.get("reason")),
                 digest=str(body.get("digest")),
                 targets=tuple(body.get("targets") or ()),
             )
@@ -180,8 +215,9 @@ class Evidence:
 
     def targets(self, id: str, asset: str, begin: float, end: float) -> list[Target]:
         """What the statuses of an instruction say of an asset, in order."""
+        fields = ("status", "extent", "reason", "evidence", "text")
         return [
-            Target(*(str(target.get(field)) for field in ("status", "extent", "reason")))
+            Target(status.at_utc_s, *(str(target.get(field)) for field in fields))
             for status in self.statuses(begin, end)
             for target in status.targets
             if status.id == id and target.get("asset") == asset
@@ -193,7 +229,7 @@ class Evidence:
             reading: None
             for _, topic, body in self._received(0.0, before_utc_s)
             if topic == "telemetry"
-            for reading in _readings(body)
+            for reading in readings_of(body)
         }
         return list(found)
 
@@ -230,47 +266,6 @@ class Evidence:
         return [one for one in self.log if one.kind == kind and begin <= one.at_utc_s <= end]
 
 
-def stretches(seconds: Iterable[Second], holds: Callable[[Second], bool]) -> list[Stretch]:
-    """Runs of consecutive seconds that satisfy `holds`."""
-    found: list[Stretch] = []
-    unbroken = False
-    for second in seconds:
-        if holds(second):
-            begin = found.pop().begin_utc_s if unbroken else second.at_utc_s
-            found.append(Stretch(begin, second.at_utc_s))
-        unbroken = holds(second)
-    return found
-
-
-def longest(found: Iterable[Stretch]) -> Stretch:
-    """The longest of them; one of no length at the beginning of time if there is none."""
-    return max(found, key=lambda one: one.lasted_s, default=Stretch(0.0, 0.0))
-
-
-def counted_twice(readings: Iterable[Reading]) -> bool:
-    """Whether a number was used for two contents, or two readings of a point share time."""
-    ordered = sorted(readings, key=lambda one: (one.point, one.start_utc_s, one.end_utc_s))
-    numbers = [(one.point, one.stream, one.seq) for one in ordered]
-    overlaps = (a.point == b.point and b.start_utc_s < a.end_utc_s for a, b in pairwise(ordered))
-    return len(numbers) != len(set(numbers)) or any(overlaps)
-
-
-def is_gap_free(readings: Iterable[Reading]) -> bool:
-    """Whether each point's numbers and minutes follow on each other without a hole, in one stream."""
-    ordered = sorted(readings, key=lambda one: (one.point, one.seq))
-    return all(
-        (a.stream, a.seq + 1, a.end_utc_s) == (b.stream, b.seq, b.start_utc_s)
-        for a, b in pairwise(ordered)
-        if a.point == b.point
-    )
-
-
-def one_at_each(edges: Iterable[float], readings: Iterable[Reading], points: Iterable[str]) -> bool:
-    """Whether every point has exactly one reading that ends at each of the edges."""
-    wanted = sorted((point, edge) for point in points for edge in edges)
-    return wanted == sorted((one.point, one.end_utc_s) for one in readings)
-
-
 def payload_of(text: str) -> bytes:
     """The payload of a compact JWS (RFC 7515, 7.1); other text as it is."""
     parts = text.split(".")
@@ -279,20 +274,12 @@ def payload_of(text: str) -> bytes:
     return base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
 
 
-def _readings(body: dict[str, Any]) -> Iterable[Reading]:
-    for point, bundle in body.get("points", {}).items():
-        for one in bundle["readings"]:
-            yield Reading(
-                point=point,
-                stream=bundle["stream"],
-                seq=one["seq"],
-                start_utc_s=datetime.fromisoformat(one["start"]).timestamp(),
-                end_utc_s=datetime.fromisoformat(one["end"]).timestamp(),
-                quality=one["quality"],
-                reasons=tuple(one["reasons"]),
-                power_kw=one["powerKw"],
-                facts=json.dumps(one, sort_keys=True),
-            )
+def _cap_w(body: dict[str, Any]) -> float:
+    """The first value of an instruction; 0 where there is none."""
+    for interval in body.get("intervals") or ():
+        for payload in interval["payloads"]:
+            return 1000.0 * float(payload["values"][0])
+    return 0.0
 
 
 def _object(text: bytes) -> dict[str, Any]:

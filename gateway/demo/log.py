@@ -10,6 +10,7 @@ What is seen, and its facts:
     sent      topic, text, by, scene, what          somebody published to the home
     process   name, pid, what, code                 started, killed, exited
     command   arguments, scene, what, code, output  the household gave a command, and it answered
+    configured text                                 the file the daemon is started with
     scene     number, what                          the director began or ended a scene
     line      what                                  the home's line to the broker was joined again
 """

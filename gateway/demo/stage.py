@@ -22,9 +22,10 @@ from gateway.demo.devices.charger import Charger
 from gateway.demo.devices.freezer import Freezer
 from gateway.demo.devices.plug import Plug
 from gateway.demo.devices.pump import UNIT, Pump
-from gateway.demo.home import CHARGE_POINT, PLUG_PASSWORD, SITE, Home, Ports
+from gateway.demo.home import CHARGE_POINT, PLUG_PASSWORD, Home, Ports, Timing
 from gateway.demo.line import HOST, Line
 from gateway.demo.log import Log
+from gateway.demo.setting import SITE
 
 _STOP_S = 8.0  # the daemon flushes its statuses within 5 s
 _COMMAND_S = 10.0
@@ -101,7 +102,7 @@ class Stage:
 
     async def household(self, command: list[str], scene: int) -> None:
         """Give a command on the real command line, as a person would."""
-        said = {"arguments": command[2:], "scene": scene}
+        said = {"arguments": command[3:], "scene": scene}
         self.log.note("command", what="given", code=None, output="", **said)
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -116,7 +117,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(folder: Path, log: Log, offset_s: int) -> AsyncIterator[Stage]:
+async def staged(folder: Path, log: Log, timing: Timing) -> AsyncIterator[Stage]:
     """Everything running but the daemon, while the block runs; nothing is left running after it."""
     devices = appliances.of_the_home(log)
     broker, local_broker = Broker("uplink", folder), Broker("household", folder, "v4")
@@ -139,7 +140,8 @@ async def staged(folder: Path, log: Log, offset_s: int) -> AsyncIterator[Stage]:
         publish_room = await enter(room.connected(HOST, local_broker.port))
         await enter(aggregator.running())
         await aggregator.listening.wait()
-        home.furnish(ports, offset_s, aggregator.trust_store())
+        home.furnish(ports, timing, aggregator.trust_store())
+        log.note("configured", text=home.config.read_text())
         await enter(ocpp.speaking(devices.point, f"ws://{HOST}:{ports.charger}/{CHARGE_POINT}"))
         await enter(appliances.ticking(devices, publish_room))
         stack.push_async_callback(daemon.stop)

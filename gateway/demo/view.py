@@ -17,10 +17,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gateway.demo.claim import Verdict
 from gateway.demo.devices.house import SPEED_UP
-from gateway.demo.evidence import FOR_EVER_UTC_S, Evidence, Reading, Status
+from gateway.demo.evidence import FOR_EVER_UTC_S, Evidence, Status
 from gateway.demo.log import Log, Observation
-from gateway.demo.scenes import ROOM_MIN_C, TITLES, Verdict
+from gateway.demo.reading import Reading
+from gateway.demo.scenes import TITLES
+from gateway.demo.setting import ROOM_MIN_C
 
 _SHOWN_EVERY_S = 0.5
 _POWER_EVERY = 10  # seconds between two lines of powers

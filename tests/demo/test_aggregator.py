@@ -16,13 +16,15 @@ from gateway.core.model import Kind, Op
 from gateway.demo import aggregator as demo
 from gateway.demo.aggregator import Aggregator, cancel_body, forged, set_body, watermark
 from gateway.demo.broker import Broker
+from gateway.demo.evidence import Evidence
 from gateway.demo.log import Log
 from gateway.wire.ack import Ack
+from gateway.wire.dispatch import DISPATCH_MAX_BYTES
 from gateway.wire.keys import KeyRing, parse_keys
 from gateway.wire.message import decode
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Reception, Unacceptable
-from gateway.wire.signature import verify
+from gateway.wire.signature import unverified_digest, verify
 
 SITE = "demo-home"
 ROOT = f"homeflex/v1/{SITE}"
@@ -75,6 +77,25 @@ async def test_a_forged_instruction_bears_its_name_and_does_not_verify(broker: B
     assert refused.value.reception is Reception.INVALID_SIGNATURE
 
 
+async def test_blown_up_by_blanks_an_instruction_is_the_same_and_too_large(broker: Broker) -> None:
+    """Blanks after a JSON text mean nothing (RFC 8259, 2): only its size can be what it is refused for."""
+    log = Log()
+    aggregator = Aggregator(SITE, broker.port, log)
+    ring = parse_keys(aggregator.trust_store().encode(), SITE)
+    body = set_body(SITE, "asset:heat", 0.0, 1_795_000_000.0, 1800, service="tcm")
+    async with aggregator.running(), _home(broker) as home:
+        await aggregator.listening.wait()
+        await home.subscribe(f"{ROOT}/dispatch", qos=1)
+        await aggregator.send(body, scene=8, what="oversized", blanks=DISPATCH_MAX_BYTES)
+        token = await _next(home)
+    order = parse_order(_verified(token, ring).rstrip(), SITE)
+    assert (order.id, order.service) == (body["id"], "tcm")
+    assert len(token) > DISPATCH_MAX_BYTES
+    sent = Evidence(log.observations).sent(8, "oversized")
+    assert sent
+    assert (sent.size_bytes, sent.digest) == (len(token), f"sha256:{unverified_digest(token)}")
+
+
 async def test_everything_the_home_says_is_logged_and_nothing_it_is_told(broker: Broker) -> None:
     log = Log()
     aggregator = Aggregator(SITE, broker.port, log)
@@ -88,11 +109,8 @@ async def test_everything_the_home_says_is_logged_and_nothing_it_is_told(broker:
     assert heard == ["state", "dispatch/status"]
 
 
-async def test_it_acknowledges_what_it_holds_without_a_gap(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(demo, "ACK_EVERY_S", 0.1)
-    aggregator = Aggregator(SITE, broker.port, Log())
+async def test_it_acknowledges_what_it_holds_without_a_gap(broker: Broker) -> None:
+    aggregator = Aggregator(SITE, broker.port, Log(), ack_every_s=0.1)
     stream = "ABCDEFGHJKLM"
     async with aggregator.running(), _home(broker) as home:
         await aggregator.listening.wait()

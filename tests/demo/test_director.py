@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from gateway import files
 from gateway.demo import director, log, view
-from gateway.demo.home import Ports, configuration
+from gateway.demo.aggregator import Aggregator
+from gateway.demo.home import Home, Ports, timing
 from gateway.demo.log import Log, Observation
 from tests.demo import runs
 
@@ -23,7 +26,7 @@ def test_a_log_is_judged_from_its_file_alone(tmp_path: Path, capsys: pytest.Capt
     assert director.judge(path) == 0
     log.save([one for one in runs.good_run() if one.kind != "written"], path)
     assert director.judge(path) == 1
-    assert "FAILED  3" in capsys.readouterr().out
+    assert "FAILED  6" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -39,14 +42,14 @@ def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
     assert director.judge(tmp_path / "absent.json") == 2
 
 
-@pytest.mark.parametrize(("for_s", "sabotage"), [(239, None), (3601, None), (240, 0), (240, 6)])
+@pytest.mark.parametrize(("for_s", "sabotage"), [(299, None), (3601, None), (300, 0), (300, 9)])
 def test_wrong_use_plays_nothing_and_says_what_would_be_right(
     for_s: int, sabotage: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.json"
     assert director.show(for_s, path, sabotage) == 2
     assert not path.exists()
-    assert ("240" if sabotage is None else "1 to 5") in capsys.readouterr().out
+    assert ("300" if sabotage is None else "1 to 8") in capsys.readouterr().out
 
 
 @given(
@@ -78,15 +81,14 @@ async def test_waiting_ends_when_it_is_seen_and_at_the_latest_at_its_deadline() 
 
 def test_the_picture_shows_power_limit_statuses_and_readings() -> None:
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    run = [one for one in runs.good_run() if one.at_utc_s <= runs.T0 + 100]
+    run = [one for one in runs.good_run() if one.at_utc_s <= runs.T0 + 80]
     console.print(view.picture(run))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     for words in (
-        "scene 3: kill -9",
+        "scene 5: the household overrides",
         "heat pump",
         "boundary",
         "0.35 kW",
-        "at most 0.0 kW",
         "minute 1: 1.200 kW, OK",
     ):
         assert words in shown
@@ -101,16 +103,40 @@ def test_the_picture_can_be_drawn_before_anything_was_seen() -> None:
 def test_every_observation_of_a_run_has_its_line_or_none() -> None:
     lines = [text for one in runs.good_run() if (text := view.line(one))]
     assert "pump takes register 71 = 0" in lines
-    assert "--- scene 5: a forged and a replayed instruction are refused" in lines
+    assert "--- scene 8: forged, replayed and oversized instructions are refused" in lines
     assert "aggregator hears INVALID_SIGNATURE" in [text.strip() for text in lines]
 
 
-def test_the_configuration_binds_one_asset_to_three_devices() -> None:
-    text = configuration(
-        Ports(pump=1502, meter=2000, charger=9000, plug=8080, local_broker=1883, uplink=1884), offset_s=17
-    )
-    document = tomllib.loads(text)
-    devices = {source.split(".")[0] for source in document["asset"]["heat"]["room_c"]}
-    assert set(document["devices"]) == {"hp", "meter", "room"}
-    assert devices == {"room", "hp"}
+PORTS = Ports(pump=1502, meter=2000, charger=9000, plug=8080, local_broker=1883, uplink=1884)
+
+
+def test_the_configuration_is_good_and_binds_three_assets(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.furnish(PORTS, timing(runs.T0 + 17.4, runs.T0, 20.0), _trust_store())
+    assert files.check(home.config) == ()
+    document = tomllib.loads(home.config.read_text())
+    assert {document["asset"][name]["class"] for name in document["asset"]} == {"ev", "heat", "plug"}
+    assert {asset["control"] for asset in document["asset"].values()} < set(document["devices"])
     assert document["reporting"] == {"offset_s": 17}
+
+
+@given(start_utc_s=st.floats(1.7e9, 1.9e9), least_s=st.floats(21.0, 40.0))
+def test_the_latest_start_of_the_car_falls_where_the_timeline_wants_it(
+    start_utc_s: float, least_s: float
+) -> None:
+    """At the whole minute that comes out, the whole percent that come out must be in the battery."""
+    hours = timing(start_utc_s, start_utc_s, least_s)
+    needed_kwh = (hours.target_soc - 0.55) * 3.0 / 0.9
+    latest_utc_s = hours.ready_utc_s - needed_kwh * 3600 / (0.8 * 7.36)
+    assert hours.ready_utc_s % 60 == 0
+    assert least_s <= hours.ready_utc_s - start_utc_s <= least_s + 60
+    assert -0.1 <= latest_utc_s - start_utc_s <= 20.5
+
+
+def test_the_hour_is_told_by_the_households_clock() -> None:
+    summer_utc_s = datetime(2026, 7, 1, 12, 0, tzinfo=UTC).timestamp()
+    assert timing(0.0, summer_utc_s, 30.0).ready_by == "13:01"
+
+
+def _trust_store() -> str:
+    return Aggregator("demo-home", 1884, Log()).trust_store()
