@@ -109,12 +109,12 @@ def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
 def short_notice(order: Order, asset: Asset, since_utc_s: float, home: Home) -> Refusal | None:
     """Why the notice the household had since `since_utc_s` is too short; plugs only."""
     row = service(order.service)
-    notice_s = order.asks[0].start_utc_s - since_utc_s
+    notice_s = max(0.0, order.asks[0].start_utc_s - since_utc_s)  # a start in the past means now
     due_s = home.plug_notice_s if row.gives_plug_notice else 0
     if asset.asset_class is not AssetClass.PLUG or notice_s >= due_s:
         return None
     text = f'service {order.service} (row "{row.name}") gives plugs {due_s} s notice'
-    return Refusal(Reason.NOT_ELIGIBLE, f"{text}, this came {max(0.0, notice_s):.0f} s before its start")
+    return Refusal(Reason.NOT_ELIGIBLE, f"{text}, this came {notice_s:.0f} s before its start")
 
 
 def exclusion(order: Order, asset: Asset, others: Iterable[Instruction], home: Home) -> Refusal | None:

@@ -71,6 +71,12 @@ def test_plugs_are_given_notice_and_others_need_none(row: list[str]) -> None:
     assert short_notice(message, HP, UTC + 7200, HOME) is None
 
 
+def test_where_plugs_need_no_notice_a_start_just_past_is_now() -> None:
+    message = order(service="tcm", start=0, end=HOUR)
+    assert short_notice(message, FAN, UTC + 0.7, replace(HOME, plug_notice_s=0)) is None
+    assert short_notice(message, FAN, UTC + 0.7, replace(HOME, plug_notice_s=1))
+
+
 @pytest.mark.parametrize(
     ("kind", "asset", "taken"),
     [
