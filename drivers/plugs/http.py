@@ -80,9 +80,6 @@ class Client:
             if self._wire and self._wire.ended:
                 raise Unreachable(f"{self._authority}: the connection ended in an answer") from error
             raise Unintelligible(f"{self._authority}: {error}") from error
-        finally:
-            if self._wire and not self._wire.is_free:
-                self.close()
 
     async def _answer(self, request: h11.Request, body: bytes) -> Answer:
         if self._wire and self._wire.is_free:

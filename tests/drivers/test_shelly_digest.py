@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,8 +53,11 @@ def test_of_two_that_are_offered_the_stronger_is_answered() -> None:
 
 
 def test_a_count_is_eight_hexadecimal_digits() -> None:
-    challenge = Challenge("r", "n", "SHA-256")
-    assert "nc=000000ff," in authorization(challenge, MUFASA, "GET", "/", 255, "c")
+    header = authorization(Challenge("r", "n", "MD5"), Secret("u", "p"), "GET", "/", 255, "c")
+    who, words = (hashlib.md5(text).hexdigest() for text in (b"u:r:p", b"GET:/"))
+    response = hashlib.md5(f"{who}:n:000000ff:c:auth:{words}".encode()).hexdigest()
+    assert "nc=000000ff," in header
+    assert f'response="{response}"' in header
 
 
 def test_a_nonce_that_grew_old_is_called_stale() -> None:

@@ -195,28 +195,18 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
 )
-KEYS = st.sampled_from(
-    [
-        "output",
-        "apower",
-        "aenergy",
-        "ret_aenergy",
-        "timer_started_at",
-        "timer_duration",
-        "source",
-        "total",
-        "switch:0",
-        "em:0",
-        "emdata:0",
-        "sys",
-        "uptime",
-        "gen",
-        "type",
-        "mac",
-        "model",
-        "total_act_power",
-    ]
+MEANT = (
+    "output",
+    "apower",
+    "aenergy",
+    "ret_aenergy",
+    "total",
+    "timer_started_at",
+    "timer_duration",
+    "source",
 )
+PARTS = ("switch:0", "em:0", "emdata:0", "total_act_power", "sys", "uptime", "gen", "type", "mac", "model")
+KEYS = st.sampled_from(MEANT + PARTS)
 OBJECTS = st.dictionaries(KEYS, st.dictionaries(KEYS, st.dictionaries(KEYS, JSON) | JSON) | JSON)
 
 
