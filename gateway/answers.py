@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from datetime import UTC, datetime
 
+from gateway import cars
+from gateway.cars import Household, moment, number
 from gateway.console.answers import (
     Answer,
     AssetLine,
@@ -17,6 +17,7 @@ from gateway.console.answers import (
     Status,
     Why,
 )
+from gateway.core import charging
 from gateway.core.bind import why as why_bound
 from gateway.core.decide import RULES
 from gateway.core.life import Entry
@@ -41,27 +42,33 @@ class Answers:
         desk: Desk,
         post: Post,
         minutes: Minutes,
-        override: Callable[[str | None, float], list[str]],
+        household: Household,
     ) -> None:
         self._home = home
         self._clock = clock
         self._desk = desk
         self._post = post
         self._minutes = minutes
-        self._override = override
+        self._household = household
 
     async def answer(self, question: Question) -> Answer:
         """The answer to one question; `error` for one that makes no sense here."""
-        verb = question.get("ask")
-        if verb == "status":
-            return self._status()
-        if verb == "why":
-            return self._why_all(question.get("asset"))
-        if verb == "override":
-            return self._take_back(question)
-        if verb == "release":
-            return self._release(question)
-        return {"error": f"cannot answer {verb!r}; ask status, why, override or release"}
+        match question.get("ask"):
+            case "status":
+                return self._status()
+            case "why":
+                return self._why_all(question.get("asset"))
+            case "override":
+                return self._take_back(question)
+            case "release":
+                return self._release(question)
+            case "soc":
+                return self._of_car(cars.type_in(question, self._snapshot(), self._household))
+            case "charge-now":
+                return self._of_car(cars.charge_now(question, self._snapshot(), self._household))
+            case verb:
+                asked = "status, why, override, release, soc or charge-now"
+                return {"error": f"cannot answer {verb!r}; ask {asked}"}
 
     # --- status -----------------------------------------------------------------------------------------
 
@@ -73,7 +80,7 @@ class Answers:
             "site": config.site.id,
             "version": own_version(),
             "clock": {
-                "utc": _moment(self._clock.utc_s()) if self._clock.trusted else None,
+                "utc": moment(self._clock.utc_s()) if self._clock.trusted else None,
                 "trusted": self._clock.trusted,
             },
             "uplink": self._link(),
@@ -118,6 +125,7 @@ class Answers:
             "governor": setpoint.governor.value,
             "reason": setpoint.reason.value,
             "text": setpoint.text,
+            "car": cars.line(snapshot, asset),
         }
 
     # --- why --------------------------------------------------------------------------------------------
@@ -138,6 +146,7 @@ class Answers:
             "governor": setpoint.governor.value,
             "reason": setpoint.reason.value,
             "text": setpoint.text,
+            "car": cars.words(snapshot, asset),
             "limits": [
                 {
                     "rank": bound.rank.name.lower(),
@@ -169,11 +178,11 @@ class Answers:
     def _take_back(self, question: Question) -> Answer:
         if question.get("asset") is None:
             return {"error": "which asset? homeflex override heat --for 2h would be right"}
-        for_s = _seconds(question.get("for_s"), 0.0)
+        for_s = number(question.get("for_s"), 0.0)
         return self._overridden(question.get("asset"), for_s, "taken back" if for_s else "override ended")
 
     def _release(self, question: Question) -> Answer:
-        for_s = _seconds(question.get("for_s"), 3600.0)
+        for_s = number(question.get("for_s"), 3600.0)
         if for_s == 0:
             return {"error": "for how long? homeflex release --for 1h would be right"}
         return self._overridden(question.get("asset"), for_s, "given back")
@@ -181,12 +190,19 @@ class Answers:
     def _overridden(self, asset: str | None, for_s: float, what: str) -> Answer:
         if not 0 <= for_s <= LONGEST_OVERRIDE_S:
             return {"error": f"{for_s:g} s is not between 0 and 7 days"}
-        meant = self._override(asset, for_s)
+        meant = self._household.override(asset, for_s)
         if not meant:
             return {"error": self._not_held(asset)}
         lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
         now = ", ".join(f"{a.id} {self._in_force(a)}" for a in self._home.config.assets if a.id in meant)
         return {"done": f"{', '.join(meant)}: {what}{lasts}; now {now}"}
+
+    def _of_car(self, done: cars.Noted | str) -> Answer:
+        if isinstance(done, str):
+            return {"error": done}
+        car, what = done
+        stands = what or charging.words(self._snapshot(), car)
+        return {"done": f"{car.id}: {stands}; now {car.id} {self._in_force(car)}"}
 
     def _in_force(self, asset: Asset) -> str:
         setpoint = self._setpoint(asset)
@@ -228,19 +244,12 @@ def failsafe(ability: Ability) -> str:
     return f"runs by its own control again within {ability.lease_s:.0f} s, {by}"
 
 
-def _seconds(value: object, otherwise: float) -> float:
-    """A length of time out of a question; what is none is no possible one."""
-    if value is None:
-        return otherwise
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
 def _instruction(entry: Entry) -> InstructionLine:
     return {
         "id": entry.id,
         "service": entry.instruction.service if entry.instruction else "",
-        "start": _moment(entry.window_utc_s[0]),
-        "end": _moment(entry.window_utc_s[1]),
+        "start": moment(entry.window_utc_s[0]),
+        "end": moment(entry.window_utc_s[1]),
         "targets": [target.name for target in entry.targets],
         "assets": [line for life in entry.lives for line in _lives(entry, life.asset)],
     }
@@ -260,7 +269,3 @@ def _lives(entry: Entry, asset: str) -> list[InstructionAsset]:
             "text": life.text,
         }
     ]
-
-
-def _moment(utc_s: float) -> str:
-    return datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,9 +17,10 @@ import structlog
 from drivers.base import DeviceEvent
 from gateway.answers import Answers
 from gateway.console import local_socket
+from gateway.core.charging import type_in
 from gateway.core.eligibility import Home as Rules
 from gateway.core.memory import override
-from gateway.core.model import Governor, Plan, Reason, Snapshot
+from gateway.core.model import Asset, Governor, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
@@ -121,6 +122,7 @@ class Daemon:
         self._edge_behind = False
         self._lost = 0
         self._limited: frozenset[str] = frozenset()
+        self._charging: frozenset[str] = frozenset()
         self._introduce()
 
     def _introduce(self) -> None:
@@ -160,7 +162,7 @@ class Daemon:
         self._take_signals()
         self._tell_start()
         self._lay_out_limits()
-        answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self.override)
+        answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self)
         uplink = self._uplink()
         async with (
             local_socket.serve(self.home.config.paths.socket, answers.answer),
@@ -356,6 +358,7 @@ class Daemon:
         self.minutes.note(snapshot, plan)
         self.desk.progressed(snapshot, plan)
         self._tell_limits(plan)
+        self._tell_charged()
 
     def _tell_limits(self, plan: Plan) -> None:
         """An event when a local limit begins to stand in the way of an instruction."""
@@ -372,24 +375,48 @@ class Daemon:
                 )
         self._limited = frozenset(standing)
 
+    def _tell_charged(self) -> None:
+        """An event when "charge now" is over by itself."""
+        taken = {o.asset for o in self.home.memory.overrides}
+        for asset in self._charging - taken:
+            text = "charge now is over: the car is charged or gone, or its time is up"
+            self.records.event(EventKind.OVERRIDE, text, asset=asset, reason=Reason.USER_OVERRIDE)
+        self._charging = frozenset(o.asset for o in self.home.memory.overrides if o.charging)
+
     def override(self, asset: str | None, for_s: float) -> list[str]:
         """The household takes assets back for a while (s), or ends that with 0; the assets meant."""
         known = [a.id for a in self.home.config.assets if a.ability.holds and asset in (None, a.id)]
+        text = "taken back by the household" if for_s > 0 else "given back by the household"
         for id_ in known:
-            until_s = self.clock.monotonic_s() + for_s if for_s > 0 else None
-            self.home.memory = override(self.home.memory, id_, until_s)
-            ids = tuple(g.instruction for g in self.home.plan.given if g.asset == id_)
-            self.records.event(
-                EventKind.OVERRIDE,
-                "taken back by the household" if until_s else "given back by the household",
-                asset=id_,
-                dispatch_ids=ids,
-                reason=Reason.USER_OVERRIDE,
-                until_utc_s=self.clock.utc_s() + for_s if until_s and self.clock.trusted else None,
-            )
+            self._take_back(id_, for_s, text)
+        self._act_on_memory()
+        return known
+
+    def charge_now(self, asset: str, most_s: float) -> None:
+        """The household charges a car, whatever is asked, until it is charged or gone."""
+        self._take_back(asset, most_s, "charge now, by the household", charging=True)
+        self._act_on_memory()
+
+    def type_in(self, asset: Asset, soc: float) -> None:
+        """The household says how full the car is."""
+        self.home.memory = type_in(self.loop.snapshot(), asset, soc)
+        self._act_on_memory()
+
+    def _take_back(self, asset: str, for_s: float, text: str, *, charging: bool = False) -> None:
+        until_s = self.clock.monotonic_s() + for_s if for_s > 0 else None
+        self.home.memory = override(self.home.memory, asset, until_s, charging=charging)
+        self.records.event(
+            EventKind.OVERRIDE,
+            text,
+            asset=asset,
+            dispatch_ids=tuple(g.instruction for g in self.home.plan.given if g.asset == asset),
+            reason=Reason.USER_OVERRIDE,
+            until_utc_s=self.clock.utc_s() + for_s if until_s and self.clock.trusted else None,
+        )
+
+    def _act_on_memory(self) -> None:
         self._recollection.save(self.home.memory, self.clock, now=True)
         self.loop.turn()
-        return known
 
     def _device_event(self, device: str, event: DeviceEvent) -> None:
         asset = next((a.id for a in self.home.config.assets if a.control == device), None)

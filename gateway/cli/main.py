@@ -129,7 +129,7 @@ def charge_now(
     config: ConfigFile = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Charge the car now, whatever is asked, until it is charged or unplugged; `override CAR --end` ends it."""
+    """Charge the car now, whatever is asked, until it is full or unplugged; `override ... --end` ends it."""
     answer = _ask(config, {"ask": "charge-now", "asset": asset}, as_json)
     _print(answer, as_json, lambda done: done["done"])
 

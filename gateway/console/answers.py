@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Verb = Literal["status", "why", "override", "release"]
+Verb = Literal["status", "why", "override", "release", "soc", "charge-now"]
 
 
 class Question(TypedDict):
-    """`asset` for why, override and release; `for_s`: how long the last two hold, 0 ends them."""
+    """`asset` for all but status; `for_s`: how long override and release hold, 0 ends them; `soc`: how full
+    a person says the car is, 0 to 1."""
 
     ask: Verb
     asset: NotRequired[str | None]
     for_s: NotRequired[float]
+    soc: NotRequired[float]
 
 
 class DeviceLine(TypedDict):
@@ -30,6 +32,19 @@ class DeviceLine(TypedDict):
     failsafe: str
 
 
+class CarLine(TypedDict):
+    """A car: whether it is there, its SoC (0..1) with age and source ("typed": by a person), the energy it
+    still needs and by when; None is not known. `text` says it in words."""
+
+    connected: bool | None
+    soc: float | None
+    soc_age_s: float | None
+    soc_source: str | None
+    needed_wh: float | None
+    ready_by: str | None
+    text: str
+
+
 class AssetLine(TypedDict):
     """One asset: what it draws, what it is held to (None: its owner's), who says so and why."""
 
@@ -41,6 +56,7 @@ class AssetLine(TypedDict):
     governor: str
     reason: str
     text: str
+    car: CarLine | None
 
 
 class InstructionLine(TypedDict):
@@ -114,6 +130,7 @@ class Why(TypedDict):
     governor: str
     reason: str
     text: str
+    car: str
     limits: list[LimitLine]
     instructions: list[InstructionAsset]
     sources: dict[str, str]

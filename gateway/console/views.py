@@ -74,11 +74,12 @@ def _head(answer: Status) -> Text:
 
 
 def _assets(assets: list[AssetLine]) -> Table:
-    table = Table("asset", "draws", "room", "now", "because", box=None, pad_edge=False, title_justify="left")
+    table = Table("asset", "draws", "is", "now", "because", box=None, pad_edge=False, title_justify="left")
     for asset in assets:
         room = "-" if asset["room_c"] is None else f"{asset['room_c']:.1f} °C"
         because = f"{asset['governor']}: {asset['text']}"
-        table.add_row(asset["id"], watts(asset["power_w"]), room, held(asset["at_most_w"]), because)
+        is_at = asset["car"]["text"] if asset["car"] else room
+        table.add_row(asset["id"], watts(asset["power_w"]), is_at, held(asset["at_most_w"]), because)
     return table
 
 
@@ -113,6 +114,8 @@ def _why(asset: Why) -> RenderableType:
     lines = Text()
     lines.append(f"{asset['asset']}: {held(asset['at_most_w'])}", style="bold")
     lines.append(f"\n  {asset['governor']}: {asset['text']}")
+    if asset["car"]:
+        lines.append(f"\n  car: {asset['car']}")
     for limit in asset["limits"]:
         bounds = [
             f"{word} {watts(value)}"

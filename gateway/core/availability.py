@@ -1,4 +1,4 @@
-"""How much an asset, a class or the home can give: `decide` asked with "as low as can be".
+"""How much an asset, a class or the home can give: `decide` asked with "as low as can be" and "as high".
 
 No rule of its own: what is offered is what the deciding functions answer to a probe instruction,
 stepped forward by their own `next_change_s` with today's readings standing still.
@@ -10,8 +10,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from gateway.core import charging
 from gateway.core.bounds.supply import assets_power_w
 from gateway.core.decide import decide
+from gateway.core.demand import is_idle
 from gateway.core.memory import remember
 from gateway.core.model import (
     Asset,
@@ -116,9 +118,9 @@ def _scoped(snapshot: Snapshot, target: str, members: list[Asset]) -> Scoped:
     now_w = sum(p.value for p in powers if p) if all(powers) else None
     respond_s = max(RESPOND_S[a.asset_class] for a in members)
     down = _hold(snapshot, members, respond_s)
-    most_w = now_w if now_w is not None else float(sum(a.nominal_w for a in members))
-    up = Offer(most_w, 0.0, 0.0, respond_s, Reason.OUTSIDE_CAPABILITY)
-    return Scoped(target, now_w, down, up, all(snapshot.state(a.id).online for a in members))
+    up = _raise(snapshot, members, now_w, respond_s)
+    is_there = all(snapshot.state(a.id).online and charging.is_plugged(snapshot, a) for a in members)
+    return Scoped(target, now_w, down, up, is_there)
 
 
 def _site(snapshot: Snapshot, boundary_w: float, assets: Scoped) -> Scoped:
@@ -128,7 +130,7 @@ def _site(snapshot: Snapshot, boundary_w: float, assets: Scoped) -> Scoped:
         assets,
         now_w=boundary_w,
         down=replace(assets.down, to_w=assets.down.to_w + base_w),
-        up=replace(assets.up, to_w=boundary_w),
+        up=replace(assets.up, to_w=assets.up.to_w + base_w if assets.up.for_s else boundary_w),
     )
 
 
@@ -156,11 +158,47 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
     return Offer(low_w, elapsed_s - after_s, after_s, respond_s, until)
 
 
-def _probing(snapshot: Snapshot, members: list[Asset]) -> Snapshot:
+def _raise(snapshot: Snapshot, members: list[Asset], now_w: float | None, respond_s: float) -> Offer:
+    """How high the members can be asked to go together, and for how long what they need lasts at that."""
+    plan = decide(_probing(snapshot, members, Kind.FLOOR, sum(a.nominal_w for a in members)))
+    to_w, for_s, until = 0.0, math.inf, Reason.OUTSIDE_CAPABILITY
+    for asset in members:
+        own, high_w = snapshot.state(asset.id).power_w, _high_w(snapshot, asset, plan)
+        if high_w is None:
+            to_w += own.value if own else asset.nominal_w
+            continue
+        to_w += high_w
+        lasts_s, ends = _lasts(snapshot, asset, high_w)
+        if lasts_s < for_s:
+            for_s, until = lasts_s, ends
+    if for_s == math.inf:
+        return Offer(to_w if now_w is None else now_w, 0.0, 0.0, respond_s, until)
+    return Offer(to_w, for_s, 0.0, respond_s, until)
+
+
+def _high_w(snapshot: Snapshot, asset: Asset, plan: Plan) -> int | None:
+    """As high as it can be asked to go; None: it cannot be asked."""
+    setpoint = plan.setpoint(asset.id)
+    is_there = snapshot.state(asset.id).online and not is_idle(snapshot, asset)
+    if not asset.ability.raises or not is_there or setpoint is None:
+        return None
+    return asset.nominal_w if setpoint.at_most_w is None else setpoint.at_most_w or None
+
+
+def _lasts(snapshot: Snapshot, asset: Asset, power_w: int) -> tuple[float, Reason]:
+    """How long the car takes such a power, and what ends it."""
+    charge, room_ws = snapshot.limit(asset.id).charge, charging.room_ws(snapshot, asset)
+    if room_ws is None:
+        return (charging.need_ws(snapshot, asset) or 0) / power_w, Reason.NO_DEMAND
+    has_most = charge is not None and charge.max_soc is not None
+    return room_ws / power_w, Reason.CHARGE_LIMIT if has_most else Reason.NO_DEMAND
+
+
+def _probing(snapshot: Snapshot, members: list[Asset], kind: Kind = Kind.CAP, power_w: int = 0) -> Snapshot:
     """The snapshot with the probe in the place of every instruction and schedule, its readings ageless:
     they stand still while the probe is stepped forward."""
     ids = tuple(a.id for a in members)
-    step = Step(snapshot.utc_s, snapshot.utc_s + HORIZON_S, Kind.CAP, 0)
+    step = Step(snapshot.utc_s, snapshot.utc_s + HORIZON_S, kind, power_w)
     scope = Scope(tuple(f"asset:{id_}" for id_ in ids), ids)
     probe = Instruction(_PROBE, 0, "", "response", 0, snapshot.utc_s, scope, (step,))
     begun = {**snapshot.memory.latest_end_s, probe.key: snapshot.now_s + HORIZON_S}

@@ -23,6 +23,7 @@ from gateway.core.model import (
 )
 
 TYPED_KEPT_S = 86_400.0  # where nothing tells when the car is unplugged
+WS_PER_KWH = 3_600_000
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
 
 
@@ -95,6 +96,22 @@ def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:
     if charge is None or not snapshot.clock_trusted:
         return None
     return next((d for d in charge.deadlines if d.utc_s > snapshot.utc_s), None)
+
+
+def words(snapshot: Snapshot, asset: Asset) -> str:
+    """How the car stands, for a person."""
+    if not is_plugged(snapshot, asset):
+        return "no car is plugged in"
+    known, need, deadline = soc(snapshot, asset), need_ws(snapshot, asset), next_deadline(snapshot, asset)
+    found = "charge unknown"
+    if known and known.source == TYPED:
+        found = f"charged to {known.value:.0%}, by what was typed in {known.age_s / 3600:.1f} h ago"
+    elif known:
+        found = f"charged to {known.value:.0%}"
+    if need is None:
+        return found
+    by = f" by {deadline.words}" if deadline else ""
+    return f"{found}; {need / WS_PER_KWH:.2f} kWh needed{by}"
 
 
 def delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> int:

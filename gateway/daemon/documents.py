@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from gateway.core import availability
+from gateway.core import availability, charging
 from gateway.core.availability import Offer, Scoped
 from gateway.core.eligibility import OBEYED
-from gateway.core.model import Ability, Asset, Kind, Snapshot
+from gateway.core.model import Ability, Asset, AssetClass, Kind, Snapshot
 from gateway.daemon.clock import Clock
 from gateway.daemon.config import Config
 from gateway.daemon.fleet import Health
 from gateway.daemon.home import Home
+from gateway.daemon.minutes import soc_source
 from gateway.daemon.sections import AssetSection
 from gateway.wire import availability as offered
 from gateway.wire import dispatch, state
@@ -114,7 +115,11 @@ def _differs(new: offered.Availability, old: offered.Availability) -> bool:
 def _figures(document: offered.Availability) -> dict[tuple[str, str, bool], float]:
     figures = {}
     for scope in document.scopes:
-        holds = {"down": scope.down.to_w if scope.down else None, "now": scope.now_w}
+        holds = {
+            "down": scope.down.to_w if scope.down else None,
+            "up": scope.up.to_w if scope.up else None,
+            "now": scope.now_w,
+        }
         for name, value in holds.items():
             if value is not None:
                 figures[scope.target, name, scope.connected] = value
@@ -122,7 +127,7 @@ def _figures(document: offered.Availability) -> dict[tuple[str, str, bool], floa
 
 
 def _scope(snapshot: Snapshot, scope: Scoped) -> offered.AvailableScope:
-    return offered.AvailableScope(
+    told = offered.AvailableScope(
         target=scope.target,
         now_w=scope.now_w,
         expected_w=scope.now_w,
@@ -130,6 +135,30 @@ def _scope(snapshot: Snapshot, scope: Scoped) -> offered.AvailableScope:
         up=_hold(scope.up),
         connected=scope.connected,
     )
+    cars = [a for a in snapshot.assets if a.asset_class is AssetClass.EV and f"asset:{a.id}" == scope.target]
+    return _with_car(told, snapshot, cars[0]) if cars else told
+
+
+def _with_car(told: offered.AvailableScope, snapshot: Snapshot, car: Asset) -> offered.AvailableScope:
+    """With what is known of the car; moments only by a clock that is trusted."""
+    known, needed = charging.soc(snapshot, car), charging.need_ws(snapshot, car)
+    plugged = snapshot.memory.of(car.id).plugged
+    deadline = charging.next_deadline(snapshot, car) if needed is not None else None
+    now_utc_s = snapshot.utc_s if snapshot.clock_trusted else None
+    return told.model_copy(
+        update={
+            "connected_since_utc_s": _at(now_utc_s, snapshot.now_s - plugged.at_s) if plugged else None,
+            "ready_by_utc_s": deadline.utc_s if deadline else None,
+            "needed_ws": needed,
+            "soc": known.value if known else None,
+            "soc_utc_s": _at(now_utc_s, known.age_s) if known else None,
+            "soc_source": soc_source(known) if known else None,
+        }
+    )
+
+
+def _at(now_utc_s: float | None, ago_s: float) -> float | None:
+    return None if now_utc_s is None else round(now_utc_s - ago_s)
 
 
 def _hold(offer: Offer) -> offered.Hold:

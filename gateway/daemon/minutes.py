@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from gateway.core import metering
+from gateway.core import charging, metering
 from gateway.core.bind import FIELDS, bind
 from gateway.core.metering import Anchor, Meter, Sample, Spec
-from gateway.core.model import Asset, Governor, Plan, Point, Quality, Snapshot
+from gateway.core.model import TYPED, Asset, AssetClass, Governor, Plan, Point, Quality, Snapshot
+from gateway.core.model import Reading as Charged
 from gateway.daemon import codec
 from gateway.daemon.clock import Clock
 from gateway.daemon.home import Home
@@ -101,6 +102,7 @@ class Minutes:
         self._clock = clock
         self._windows = windows
         self._points = {point.id: point for point in self._made(_edges(saved))}
+        self._socs: dict[str, tuple[float, Charged]] = {}  # as last decided on, and when
 
     def reconfigure(self) -> None:
         """Points as the configuration now has them; one that did not change goes on."""
@@ -130,7 +132,10 @@ class Minutes:
                 point.meter = metering.feed(point.meter, sample)
 
     def note(self, snapshot: Snapshot, plan: Plan) -> None:
-        """Who governs from now on."""
+        """Who governs from now on, and how full cars are."""
+        cars = [asset for asset in snapshot.assets if asset.asset_class is AssetClass.EV]
+        found = {car.id: soc for car in cars if (soc := charging.soc(snapshot, car))}
+        self._socs = {id_: (snapshot.now_s, soc) for id_, soc in found.items()}
         for asset in snapshot.assets:
             point, setpoint = self._points.get(asset.id), plan.setpoint(asset.id)
             if point is None or setpoint is None:
@@ -262,6 +267,7 @@ class Minutes:
         ids = _ids(point.notes, reading.start_s, reading.end_s)
         is_late = self._clock.monotonic_s() - reading.end_s > LATE_S
         room = None if is_late else self._room(point.asset)
+        soc_s, soc = (0.0, None) if is_late else self._socs.get(point.id, (0.0, None))
         return MinuteReading(
             seq=0,
             start_utc_s=reading.start_utc_s,
@@ -280,6 +286,9 @@ class Minutes:
             limit_w=note.at_most_w,
             dispatch_ids=ids,
             governed_by=note.governor,
+            soc=soc.value if soc else None,
+            soc_age_s=self._clock.monotonic_s() - soc_s + soc.age_s if soc else None,
+            soc_source=soc_source(soc) if soc else None,
             room_c=room.value if room and room.value is not None else None,
             room_age_s=self._clock.monotonic_s() - room.at_s if room else None,
         )
@@ -294,6 +303,11 @@ class Minutes:
             self._clock.monotonic_s(),
         ).reading
         return self._home.latest[reading.source] if reading else None
+
+
+def soc_source(soc: Charged) -> str:
+    """Where a SoC is from, in the contract's words."""
+    return "manual" if soc.source == TYPED else "device"
 
 
 def _edges(saved: Mapping[str, bytes]) -> dict[str, _Edge]:

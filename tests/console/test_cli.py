@@ -216,7 +216,7 @@ async def test_a_time_beyond_a_week_is_refused_by_the_daemon(home: Home) -> None
 @pytest.mark.parametrize(
     ("question", "told"),
     [
-        ({"ask": "dance"}, "cannot answer 'dance'; ask status, why, override or release"),
+        ({"ask": "dance"}, "cannot answer 'dance'; ask status, why, override, release, soc or charge-now"),
         ({"ask": "override"}, "which asset? homeflex override heat --for 2h would be right"),
         ({"ask": "override", "asset": "heat", "for_s": "2h"}, "nan s is not between 0 and 7 days"),
         ({"ask": "override", "asset": ["heat"], "for_s": 60}, "no asset ['heat']; there are heat"),

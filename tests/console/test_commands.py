@@ -30,7 +30,9 @@ COMMANDS = _commands(typer.main.get_command(app))
 
 
 def test_these_are_the_commands() -> None:
-    assert set(COMMANDS) == {"run", "demo", "status", "why", "override", "release", "config check"}
+    assert set(COMMANDS) == {
+        "run", "demo", "status", "why", "override", "soc", "charge-now", "release", "config check",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)

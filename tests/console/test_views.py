@@ -25,6 +25,26 @@ HEAT: AssetLine = {
     "governor": "dispatch",
     "reason": "none",
     "text": "held off by 7f3a",
+    "car": None,
+}
+CAR: AssetLine = {
+    "id": "ev",
+    "asset_class": "ev",
+    "power_w": 7300.0,
+    "room_c": None,
+    "at_most_w": None,
+    "governor": "household",
+    "reason": "none",
+    "text": "runs by its own control",
+    "car": {
+        "connected": True,
+        "soc": 0.54,
+        "soc_age_s": 18_200.0,
+        "soc_source": "typed",
+        "needed_wh": 17_333.0,
+        "ready_by": "2026-11-24T07:00:00Z",
+        "text": "charged to 54%; 17.33 kWh needed by 07:00 local",
+    },
 }
 HOME: Status = {
     "site": "home-7f3a",
@@ -62,6 +82,7 @@ REASONS: Why = {
     "governor": "limit",
     "reason": "comfortLimit",
     "text": "room 18.9 °C, minimum 19.0 °C",
+    "car": "",
     "limits": [
         {
             "rank": "comfort",
@@ -90,7 +111,7 @@ def test_the_home_is_on_one_screen() -> None:
         "home-7f3a homeflex 0.1.0 home draws -312 W",
         "aggregator connected, 2 to send",
         "clock 2026-11-23T17:00:00Z",
-        "asset draws room now because",
+        "asset draws is now because",
         "heat 1.48 kW 20.5 °C at most 0 W dispatch: held off by 7f3a",
         "instruction 7f3a bm 17:00:00-17:30:00Z",
         "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
@@ -122,6 +143,11 @@ def test_the_home_is_on_one_screen() -> None:
             {"assets": [{**HEAT, "power_w": None, "room_c": None}]},
             "heat - - at most 0 W dispatch: held off by 7f3a",
         ),
+        (
+            {"assets": [CAR]},
+            "ev 7.30 kW charged to 54%; 17.33 kWh needed by 07:00 local own control"
+            " household: runs by its own control",
+        ),
     ],
 )
 def test_what_is_not_as_it_should_be_is_said(change: Status, words: str) -> None:
@@ -141,6 +167,11 @@ def test_an_id_is_never_cut_and_what_has_no_reason_shows_none() -> None:
     lines = _shown(views.status({**HOME, "instructions": [instruction]}), width=50)  # type: ignore[list-item]
     assert f"instruction {id_} bm" in " ".join(lines)
     assert f"heat: STARTED, full, held by {id_}" in " ".join(lines)
+
+
+def test_why_says_how_the_car_stands() -> None:
+    shown = _shown(views.why({"assets": [{**REASONS, "car": "no car is plugged in"}]}))
+    assert shown[2] == "car: no car is plugged in"
 
 
 def test_why_gives_every_reason_in_words() -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core.charging import is_plugged, need_ws, next_deadline, soc, surely_soc
+from gateway.core.charging import WS_PER_KWH, is_plugged, need_ws, next_deadline, soc, surely_soc
 from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank, Reason, Snapshot
 
 USED_SHARE = 0.8  # of the power, when it has to be ready in time
 HYSTERESIS = 0.02  # of the SoC: a car tells whole per cents
-WS_PER_KWH = 3_600_000
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
