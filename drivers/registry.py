@@ -15,6 +15,7 @@ _OURS = {
     "p1": "drivers.han.driver",
     "mqtt_local": "drivers.mqtt_local.driver",
     "shelly": "drivers.plugs.driver",
+    "ocpp": "drivers.ocpp.driver",
 }
 
 

@@ -31,6 +31,7 @@ ALLOWED = {
     "drivers.modbus": ("drivers.modbus", "drivers.base", "drivers.profile"),
     "drivers.han": ("drivers.han", "drivers.base", "drivers.profile"),
     "drivers.mqtt_local": ("drivers.mqtt_local", "drivers.base", "drivers.profile"),
+    "drivers.ocpp": ("drivers.ocpp", "drivers.base", "drivers.profile", "drivers.secret"),
     "drivers.plugs": ("drivers.plugs", "drivers.base", "drivers.profile", "drivers.secret"),
 }
 FORBIDDEN_IN_APP = ("gateway.cli", "gateway.demo")
@@ -115,7 +116,10 @@ def test_the_core_knows_no_library_no_clock_and_no_socket(path: Path) -> None:
             assert node.attr not in {"now", "utcnow", "today"}, f"{_name(path)} reads a clock"
 
 
-@pytest.mark.parametrize("library", ["aiomqtt", "pymodbus", "joserfc", "sqlite3", "typer", "iotcore", "h11"])
+@pytest.mark.parametrize(
+    "library",
+    ["aiomqtt", "pymodbus", "joserfc", "sqlite3", "typer", "iotcore", "h11", "websockets", "ocpp"],
+)
 def test_a_library_is_imported_in_few_named_places(library: str) -> None:
     places = {
         "aiomqtt": {"gateway.daemon.uplink", "drivers.mqtt_local", "gateway.demo.aggregator"},
@@ -125,6 +129,8 @@ def test_a_library_is_imported_in_few_named_places(library: str) -> None:
         "typer": {"gateway.cli"},
         "iotcore": {"gateway.demo"},
         "h11": {"drivers.plugs"},
+        "websockets": {"drivers.ocpp", "gateway.demo.devices"},
+        "ocpp": {"drivers.ocpp.v16"},
     }[library]
     for path in _modules():
         for node in ast.walk(ast.parse(path.read_text())):

@@ -17,7 +17,7 @@ from gateway.daemon.sections import File
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 NAMED = {"asset": "asset.<name>"}
-DRIVERS = ("modbus", "p1", "mqtt_local", "shelly")
+DRIVERS = ("modbus", "p1", "mqtt_local", "shelly", "ocpp")
 
 Row = tuple[str, str, str]
 """Field, what it takes, default."""

@@ -1,0 +1,54 @@
+"""What time a charger thinks it is: a profile ends by that clock, and old messages must not pass as new.
+
+Pure: moments are handed in. `lead_s` is UTC as the charger tells it minus our monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+REPLAY_AFTER_S = 120.0  # a stamp further behind is of a message that waited for its connection
+STEADY_FOR_S = 5.0  # two messages at least this far apart ...
+STEADY_WITHIN_S = 3.0  # ... whose stamps are as far apart were sent as they arrived
+_RECENT = 5
+
+
+@dataclass
+class ChargerClock:
+    """The charger's clock as its messages show it; it outlives a connection."""
+
+    _proven: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    _last: tuple[float, float] | None = None  # stamp, arrival
+
+    def heard(self, stamp_s: float, now_s: float, ours_s: float | None) -> None:
+        """Take the stamp of a message. `ours_s`: UTC if our clock is trusted."""
+        lead_s = stamp_s - now_s
+        near = ours_s is not None and abs(stamp_s - ours_s) <= REPLAY_AFTER_S
+        if near or self._is_steady(stamp_s, now_s):
+            if self._proven and abs(lead_s - self._proven[-1]) > REPLAY_AFTER_S:
+                self._proven.clear()  # it was set
+            self._proven.append(lead_s)
+        self._last = stamp_s, now_s
+
+    def is_old(self, stamp_s: float, now_s: float, ours_s: float | None) -> bool:
+        """Whether a message with this stamp is of the past, as one that waited for its connection."""
+        charger_s = self.utc_s(now_s, ours_s)
+        return charger_s is not None and stamp_s < charger_s - REPLAY_AFTER_S
+
+    def utc_s(self, now_s: float, ours_s: float | None) -> float | None:
+        """UTC by the charger's clock; by ours where it never told; None: nobody knows."""
+        if self._proven:
+            # Messages are late, never early: the highest lead is the nearest.
+            return now_s + max(self._proven)
+        return ours_s
+
+    def off_s(self, now_s: float, ours_s: float | None) -> float:
+        """How far it is from ours; 0 where that is not known."""
+        charger_s = self.utc_s(now_s, ours_s)
+        return 0.0 if charger_s is None or ours_s is None else charger_s - ours_s
+
+    def _is_steady(self, stamp_s: float, now_s: float) -> bool:
+        if self._last is None or now_s - self._last[1] < STEADY_FOR_S:
+            return False
+        return abs((stamp_s - self._last[0]) - (now_s - self._last[1])) < STEADY_WITHIN_S

@@ -1,0 +1,103 @@
+"""What a session may draw when the gateway is gone: a default in the charger, laid only when it differs.
+
+Chargers keep defaults in memory that wears, so what was accepted is remembered, and few are laid a day.
+"""
+
+from __future__ import annotations
+
+from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
+from drivers.ocpp import v16
+from drivers.ocpp.calls import Calls, is_accepted
+from drivers.ocpp.connection import Negative, NoAnswer
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.profile import FAILSAFE_ID, Limit, Profile, Purpose
+from drivers.ocpp.settings import Settings
+from drivers.ocpp.station import Station
+
+LEVEL = 0  # leases for sessions without an id lie above
+DEFAULTS_A_DAY = 10
+_DAY_S = 86_400
+_FACT = "failsafe"
+_FACT_DAY = "defaults"
+
+
+class DefaultsBudget:
+    """How many defaults may still be laid today (UTC). While the clock is not trusted no day passes."""
+
+    def __init__(self, port: DevicePort) -> None:
+        self._port = port
+
+    async def take(self) -> None:
+        """Note that one is laid.
+
+        Raises:
+            Refused: there were enough today.
+        """
+        day, count = self._today()
+        if count >= DEFAULTS_A_DAY:
+            raise Refused(f"{count} default limits were laid today; the charger's memory allows no more")
+        await self._port.facts.put(_FACT_DAY, [day, count + 1])
+
+    def _today(self) -> tuple[int, int]:
+        match self._port.facts.get(_FACT_DAY):
+            case [int(day), int(count)]:
+                utc_s = self._port.utc()
+                today = day if utc_s is None else int(utc_s // _DAY_S)
+                return today, count if today == day else 0
+            case _:
+                return int((self._port.utc() or 0.0) // _DAY_S), 0
+
+
+class Failsafe:
+    """The default of one charger."""
+
+    def __init__(
+        self, settings: Settings, port: DevicePort, station: Station, calls: Calls, keys: Keys
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._station = station
+        self._calls = calls
+        self._keys = keys
+        self._budget = DefaultsBudget(port)
+
+    async def settle(self, in_force: Limit | None) -> None:
+        """Lay it unless the charger has it. `in_force`: what it says holds where no lease lies over it."""
+        wanted = self._settings.failsafe
+        note: JsonValue = [self._station.identity, wanted.a10, self._settings.connector]
+        is_least = wanted.a10 < self._settings.wiring.most.a10
+        is_lost = is_least and in_force is not None and in_force.a10 > wanted.a10
+        if _FACT in self._station.mute or (self._port.facts.get(_FACT) == note and not is_lost):
+            return
+        try:
+            laid = await self._lay(wanted)
+        except NoAnswer:
+            return  # the next connection tries again
+        except Refused as error:
+            laid, why = False, str(error)
+        else:
+            why = "the charger takes none"
+        await self._port.facts.put(_FACT, note if laid else None)
+        if not laid:
+            self._station.mute.add(_FACT)
+            text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"
+            self._station.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
+
+    async def _lay(self, limit: Limit) -> bool:
+        now_s = self._station.charger_utc_s()
+        connector = self._settings.connector
+        first, other = self._keys.units
+        for target, unit, since_s in (
+            (connector, first, None),
+            (connector, other, None),
+            (connector, first, None if now_s is None else now_s - 60),
+            (0, first, None),
+        ):
+            profile = Profile(FAILSAFE_ID, Purpose.ANY_SESSION, LEVEL, unit, limit, since_s=since_s)
+            await self._budget.take()
+            try:
+                if is_accepted(await self._calls.ask(v16.set_profile(target, profile))):
+                    return True
+            except Negative as error:
+                self._port.report(DeviceEvent("failsafe", f"the fail-safe was not taken: {error}", "info"))
+        return False

@@ -1,0 +1,196 @@
+"""One conversation with a charger: from its connection to its end.
+
+Three tasks: set-points (they go before everything), upkeep, and the notes for the disk. Each is woken when
+something changed; none of them waits for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+from drivers.base import DevicePort, Refused
+from drivers.ocpp.calls import Calls
+from drivers.ocpp.configuration import Configuration
+from drivers.ocpp.connection import HEARTBEAT_S, Connection
+from drivers.ocpp.failsafe import Failsafe
+from drivers.ocpp.hold import Hold
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.lease import Leases
+from drivers.ocpp.pace import Pace
+from drivers.ocpp.rpc import Payload
+from drivers.ocpp.settings import Settings
+from drivers.ocpp.station import BOOTS_KEPT, Learned, Station
+from drivers.ocpp.upkeep import Upkeep
+from drivers.ocpp.v16 import answer_to
+
+BOOT_STORM_S = 600.0  # more than three starts within it: our configuring may be the cause
+PASSIVE_S = 3600.0
+KEEP_WITHIN_S = 2.0  # a charger is served without the disk too
+
+
+class Conversation:
+    """What is said over one connection in OCPP 1.6."""
+
+    def __init__(
+        self, settings: Settings, port: DevicePort, connection: Connection, learned: Learned, pace: Pace
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._connection = connection
+        self._learned = learned
+        self._pace = pace
+        self._calls = Calls(connection, settings.timeout_s)
+        self._station = Station(settings, port, learned)
+        self._station.stir = self._stir
+        self._opened_s = port.monotonic()
+        self._wakes: list[asyncio.Event] = []
+
+    def asked(self, action: str, payload: Payload) -> Payload | None:
+        """The answer to a call of the charger; None: such a call is not known here."""
+        return answer_to(action, payload, self._station, HEARTBEAT_S)
+
+    def alive(self) -> None:
+        """The charger said something, be it only to a ping."""
+        self._station.alive()
+
+    async def run(self) -> None:
+        """Talk until the connection ends.
+
+        Raises:
+            NoAnswer: it ended; `Connection.why` says how.
+        """
+        await self._keep()  # ids are written down before a session can need one
+        self._connection.serve(self)
+        tasks = [
+            asyncio.create_task(work, name=f"ocpp {self._connection.charge_point} {name}")
+            for name, work in (
+                ("talk", self._talk()),
+                ("wants", self._follow_wants()),
+                ("notes", self._loop(self._note)),
+                ("end", self._connection.over()),
+            )
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _talk(self) -> None:
+        await self._may_call()
+        configuration = Configuration(self._settings, self._port, self._station, self._calls)
+        keys = await configuration.read()
+        leases = Leases(self._settings, self._port, self._station, self._calls, keys)
+        hold = Hold(self._settings, self._port, self._station, leases, self._pace)
+        holding = asyncio.create_task(self._loop(hold.turn))
+        tending = asyncio.create_task(self._tend(configuration, keys, leases, hold))
+        try:
+            await asyncio.wait({holding, tending}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (holding, tending):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (holding, tending):
+                task.cancel()
+            await asyncio.gather(holding, tending, return_exceptions=True)
+
+    async def _tend(self, configuration: Configuration, keys: Keys, leases: Leases, hold: Hold) -> None:
+        """Set the charger up, again after each of its starts, and keep the conversation useful."""
+        upkeep = Upkeep(
+            self._settings, self._port, self._station, self._calls, keys, self._pace, hold.first_profile
+        )
+        failsafe = Failsafe(self._settings, self._port, self._station, self._calls, keys)
+        set_up_for: float | None = -1.0
+        woken = self._woken()
+        while True:
+            if set_up_for != self._station.booted_s:
+                if set_up_for != -1.0:
+                    hold.forget()
+                    keys = await configuration.read()
+                set_up_for = self._station.booted_s
+                await self._set_up(configuration, keys, leases, failsafe)
+                await upkeep.learn_state()
+            await _rest(woken, await upkeep.turn())
+
+    async def _set_up(
+        self, configuration: Configuration, keys: Keys, leases: Leases, failsafe: Failsafe
+    ) -> None:
+        in_force = await leases.in_force() if self._station.session is None else None
+        await failsafe.settle(in_force)
+        if self._is_storm():
+            text = "the charger starts again and again; for an hour nothing in it is configured"
+            self._station.tell_once("bootStorm", text)
+            return
+        await configuration.write(keys)
+
+    def _is_storm(self) -> bool:
+        boots_s = self._learned.boots_s
+        if len(boots_s) < BOOTS_KEPT or boots_s[-1] - boots_s[0] > BOOT_STORM_S:
+            return False
+        return self._port.monotonic() - boots_s[-1] < PASSIVE_S
+
+    async def _may_call(self) -> None:
+        """Wait until the charger was told that it is accepted, or does not ask to be.
+
+        Some that are called before drop the connection.
+        """
+        woken, pace = self._woken(), self._pace
+        while self._station.booted_s is None:
+            spoke_s = self._station.spoke_s
+            due_s = self._opened_s + pace.boot_s
+            if spoke_s is not None:
+                due_s = min(due_s, spoke_s + pace.quiet_s)
+            wait_s = due_s - self._port.monotonic()
+            if wait_s <= 0:
+                return
+            await _rest(woken, wait_s)
+
+    # --- waking and noting ------------------------------------------------------------------------------
+
+    async def _follow_wants(self) -> None:
+        while True:
+            await self._port.changed()
+            self._stir()
+
+    async def _loop(self, turn: Callable[[], Awaitable[float]]) -> None:
+        woken = self._woken()
+        while True:
+            await _rest(woken, await turn())
+
+    async def _note(self) -> float:
+        await self._keep()
+        return math.inf
+
+    async def _keep(self) -> None:
+        try:
+            async with asyncio.timeout(KEEP_WITHIN_S):
+                await self._station.keep()
+        except TimeoutError:
+            self._station.tell_once("notKept", "what was learned of the charger waits for the disk")
+        except Refused as error:  # the car charges all the same
+            self._station.tell_once("notKept", f"what was learned of the charger is not kept: {error}")
+
+    def _woken(self) -> asyncio.Event:
+        event = asyncio.Event()
+        self._wakes.append(event)
+        return event
+
+    def _stir(self) -> None:
+        for event in self._wakes:
+            event.set()
+
+
+async def _rest(woken: asyncio.Event, seconds: float) -> None:
+    """Let time pass until something changed; what changed since the last rest counts."""
+    try:
+        async with asyncio.timeout(None if math.isinf(seconds) else max(0.0, seconds)):
+            await woken.wait()
+    except TimeoutError:
+        pass
+    woken.clear()

@@ -1,0 +1,289 @@
+"""What is known of one charger: its state, its session, its meter. Told by its messages; it tells the points.
+
+No socket and no waiting. What the charger says now counts; what it kept while it was offline is history.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from drivers.base import DeviceEvent, DevicePort, JsonValue, Sample
+from drivers.ocpp.charger_clock import ChargerClock
+from drivers.ocpp.gauge import Gauge
+from drivers.ocpp.meter import Metered
+from drivers.ocpp.settings import Settings
+from drivers.ocpp.transactions import Transactions
+
+RESTING = {"Available", "Preparing", "Finishing", "Reserved"}  # in these no session draws
+PLUGGED = {"Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"}
+DRAWS_W = 50.0  # less is no charging
+STANDS_S = 10.0  # how often what did not change is said again while the charger is there
+IDLE_METER_S = 180.0  # a meter heard within this time speaks for itself, also without a session
+CLOCK_OFF_S = 120.0
+LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
+BOOTS_KEPT = 4
+_FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
+_BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand"}
+_FACT_BY_HAND = "stoppedByHand"
+_FACT_IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A running session. Without an id the charger never told it; a presumed one ran when we last knew."""
+
+    id: int | None
+    since_s: float
+    phases: int | None = None
+    presumed: bool = False
+
+
+@dataclass
+class Learned:
+    """What outlives a connection, but not the daemon."""
+
+    clock: ChargerClock = field(default_factory=ChargerClock)
+    boots_s: deque[float] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
+    mute: set[str] = field(default_factory=set)  # calls that were not answered: not asked again
+    told: set[str] = field(default_factory=set)  # events a person has heard of
+
+
+class Station:
+    """One connector of a charger during one connection."""
+
+    def __init__(self, settings: Settings, port: DevicePort, learned: Learned) -> None:
+        self.volts = settings.volts
+        self.phases: int = settings.phases
+        self.transactions = Transactions(port.facts)
+        self.session: Session | None = None
+        self.status = ""
+        self.power_w: float | None = None
+        self.metered_s = -math.inf  # when the meter last told a power
+        self.status_s = -math.inf
+        self.booted_s: float | None = None
+        self.spoke_s: float | None = None  # of something else than its start
+        self.by_hand = (
+            port.facts.get(_FACT_BY_HAND) is True
+        )  # the household ended it and left the car plugged
+        self.identity = str(port.facts.get(_FACT_IDENTITY) or "")  # vendor, model, firmware
+        self.stir: Callable[[], None] = lambda: None
+        self._unsaved: dict[str, JsonValue] = {}
+        self._settings = settings
+        self._port = port
+        self._learned = learned
+        self._gauge = Gauge(settings.wiring.most.power_w)
+        self._opened_s = port.monotonic()
+        self._status_0 = ""
+        self._own_meter = False
+        self._stood_s = -math.inf
+        if (running := self.transactions.running) is not None:
+            self.session = Session(running, self._opened_s, presumed=True)
+
+    # --- what others ask ----------------------------------------------------------------------------
+
+    @property
+    def mute(self) -> set[str]:
+        """What this charger does not answer or cannot do; not asked again until it starts anew."""
+        return self._learned.mute
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the charger said, in this connection, whether a session runs."""
+        return bool(self.status) or (self.session is not None and not self.session.presumed)
+
+    def charger_utc_s(self) -> float | None:
+        """UTC on the charger's clock, on which the end of a profile counts."""
+        return self._learned.clock.utc_s(self._port.monotonic(), self._port.utc())
+
+    def now_s(self) -> float:
+        """UTC to set the charger's clock by; with ours not trusted, its own."""
+        now_s = self._port.utc() or self.charger_utc_s()
+        return _FIRST_DAY_S + self._port.monotonic() if now_s is None else now_s
+
+    def tell_once(self, kind: str, text: str, severity: str = "warning") -> None:
+        """Report something once in the daemon's life."""
+        if (kind + text) not in self._learned.told and len(self._learned.told) < 256:
+            self._learned.told.add(kind + text)
+            self._port.report(DeviceEvent(kind, text, severity))
+
+    async def keep(self) -> None:
+        """Write down what a restart must not forget.
+
+        Raises:
+            Refused: the disk does not take it.
+        """
+        unsaved, self._unsaved = self._unsaved, {}
+        for key, value in unsaved.items():
+            await self._port.facts.put(key, value)
+        if self.transactions.pending:
+            await self.transactions.keep()
+
+    # --- what the charger says ------------------------------------------------------------------------
+
+    def booted(self, vendor: str, model: str, firmware: str) -> None:
+        """It started."""
+        self.booted_s = self._port.monotonic()
+        self._learned.boots_s.append(self.booted_s)
+        self._learned.mute.clear()
+        self.identity = " ".join(filter(None, (vendor, model, firmware)))
+        self._unsaved[_FACT_IDENTITY] = self.identity
+        self.stir()
+
+    def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
+        """It told the state of a connector."""
+        self._spoke(stamp_s)
+        if connector == 0:
+            self._status_0 = status
+        elif connector == self._settings.connector and status:
+            self._take_status(status)
+
+    def started(self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None) -> int:
+        """It began a session; the session's id. A start that is told twice gets the same."""
+        is_old = self._spoke(stamp_s)
+        start = f"{connector} {id_tag} {stamp_s} {register_ws}"
+        transaction, is_over = self.transactions.begun(start)
+        if connector in (0, self._settings.connector) and not is_over:
+            self._note_by_hand(False)
+            is_known = self.session is not None and self.session.id == transaction
+            if not is_known and not (is_old and self.status in RESTING):
+                self._begin(transaction)
+                self._publish_register(register_ws)
+        self.stir()
+        return transaction
+
+    def stopped(
+        self, transaction: int | None, register_ws: int | None, stamp_s: float | None, reason: str
+    ) -> None:
+        """It ended a session, now or while it was offline."""
+        is_old = self._spoke(stamp_s)
+        if transaction is not None:
+            self.transactions.ended(transaction)
+        if self.session and self.session.id in (None, transaction):
+            self._end()
+            if not is_old:
+                self._publish_register(register_ws)
+            if reason in _BY_HAND and self.status != "Available":
+                self._note_by_hand(True)
+        self.stir()
+
+    def told_meter(self, connector: int, transaction: int | None, moments: Sequence[Metered]) -> None:
+        """It told what its meter shows; of what it kept nothing counts as now."""
+        own = connector == self._settings.connector
+        self._own_meter = self._own_meter or own
+        fresh = [moment for moment in moments if not self._spoke(moment.stamp_s)]
+        if not (own or (connector == 0 and not self._own_meter)) or not fresh:
+            return
+        if own:
+            self._adopt(transaction, fresh[-1])
+        points: dict[str, Sample] = {}
+        for moment in fresh:
+            points |= self._points(moment)
+        if points:
+            self._port.publish(points)
+        self.stir()
+
+    def alive(self) -> None:
+        """It is there, and what it said last still stands."""
+        now_s = self._port.monotonic()
+        if not self.status and self._status_0 and now_s - self._opened_s > LATE_STATUS_S:
+            self._take_status(self._status_0)
+        if now_s - self._stood_s >= STANDS_S:
+            self._publish_state()
+
+    # --- what follows ---------------------------------------------------------------------------------
+
+    def _spoke(self, stamp_s: float | None) -> bool:
+        """Note that something was said; whether it is of the past."""
+        now_s, ours_s = self._port.monotonic(), self._port.utc()
+        self.spoke_s = now_s if self.spoke_s is None else self.spoke_s
+        if stamp_s is None:
+            return False
+        clock = self._learned.clock
+        clock.heard(stamp_s, now_s, ours_s)
+        if abs(clock.off_s(now_s, ours_s)) > CLOCK_OFF_S:
+            text = "the charger's clock is off by more than two minutes; its limits end by its own clock"
+            self.tell_once("clockOff", text)
+        return clock.is_old(stamp_s, now_s, ours_s)
+
+    def _take_status(self, status: str) -> None:
+        self.status, self.status_s = status, self._port.monotonic()
+        unsure = self.session is not None and (self.session.presumed or self.session.id is None)
+        if status == "Available" or (unsure and status in RESTING):
+            if self.session:
+                self.transactions.ended(self.session.id)
+                self._end()
+        elif status == "Charging" and self.session is None:
+            self._set(Session(None, self.status_s))
+        elif self.session and self.session.presumed and status in PLUGGED:
+            self._set(replace(self.session, presumed=False))
+        if status == "Available":
+            self._note_by_hand(False)
+        self._publish_state()
+        self.stir()
+
+    def _adopt(self, transaction: int | None, moment: Metered) -> None:
+        """A session that runs without our having heard of its start."""
+        current = self.session
+        if transaction is not None and transaction > 0:
+            if self.transactions.is_over(transaction):
+                return
+            if current is None or current.id != transaction or current.presumed:
+                self.transactions.adopted(transaction)
+                self._set(Session(transaction, self._port.monotonic()))
+        elif current is None and moment.power and moment.power.power_w > DRAWS_W:
+            self._set(Session(None, self._port.monotonic()))
+
+    def _points(self, moment: Metered) -> dict[str, Sample]:
+        now_s = self._port.monotonic()
+        points = self._gauge.read(moment, now_s if moment.stamp_s is None else moment.stamp_s)
+        for text in self._gauge.complaints:
+            self.tell_once("meterOdd", text)
+        if power := points.get("power_w"):
+            self.power_w, self.metered_s = power.value, now_s
+        if self.session:
+            seen = max(self.session.phases or 0, moment.phases or 0) or None
+            if seen != self.session.phases:
+                self.session = replace(self.session, phases=seen)
+            if moment.soc_pct is not None and 1 <= moment.soc_pct <= 100:
+                points["soc"] = Sample(moment.soc_pct / 100)
+        return points
+
+    def _begin(self, transaction: int) -> None:
+        self._gauge.forget()
+        self._set(Session(transaction, self._port.monotonic()))
+        self._publish_state()
+
+    def _end(self) -> None:
+        self._gauge.forget()
+        self._set(None)
+        self.power_w, self.metered_s = 0.0, -math.inf
+        self._port.publish({"power_w": Sample(0)})
+        self._publish_state()
+
+    def _set(self, session: Session | None) -> None:
+        self.session = session
+        self.stir()
+
+    def _publish_state(self) -> None:
+        """What stands: plugged in or not, in a session or not, and nothing drawn where there is none."""
+        self._stood_s = self._port.monotonic()
+        if not self.is_known:
+            return
+        points = {"charging": Sample(int(self.session is not None))}
+        if self.session or self.status in PLUGGED or self.status in RESTING:
+            points["connected"] = Sample(int(self.session is not None or self.status in PLUGGED))
+        if not self.session and self.status in RESTING and self._stood_s - self.metered_s > IDLE_METER_S:
+            points["power_w"] = Sample(0, reasons=("noSession",))
+        self._port.publish(points)
+
+    def _publish_register(self, register_ws: int | None) -> None:
+        if register_ws:
+            self._port.publish({"import_ws": Sample(register_ws)})
+
+    def _note_by_hand(self, by_hand: bool) -> None:
+        if self.by_hand is not by_hand:
+            self.by_hand = by_hand
+            self._unsaved[_FACT_BY_HAND] = by_hand

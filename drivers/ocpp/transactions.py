@@ -1,0 +1,105 @@
+"""The sessions' ids: each once in the gateway's life, the same one for a start that is told twice."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from drivers.base import Facts, JsonValue
+
+BLOCK = 64  # ids written down before they are used, so that an answer waits for no disk
+FIRST_BELOW = 1_000_000_000  # drawn, so that lost facts do not give an old id again; int32 has twice that
+KEPT = 16
+_FACT = "transactions"
+_LARGEST = 2**31 - 1
+
+
+@dataclass
+class _Kept:
+    start: str  # what told it from others
+    id: int
+    ended: bool
+
+
+class Transactions:
+    """The ids of one charger's sessions, and which of them runs, as the facts remember."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        fact = facts.get(_FACT)
+        kept = fact if isinstance(fact, dict) else {}
+        self._next = _whole(kept.get("next")) or 1 + secrets.randbelow(FIRST_BELOW)
+        self._reserved = self._next
+        self._kept = [found for entry in _list(kept.get("kept")) if (found := _entry(entry))]
+        self._saved = False
+
+    @property
+    def running(self) -> int | None:
+        """The last session that began and did not end, as far as we were told."""
+        last = self._kept[-1] if self._kept else None
+        return last.id if last and not last.ended else None
+
+    @property
+    def pending(self) -> bool:
+        """Whether `keep` has something to do."""
+        return not self._saved
+
+    def begun(self, start: str) -> tuple[int, bool]:
+        """The id of the session with this start, and whether it is over already."""
+        for kept in self._kept:
+            if kept.start == start:
+                return kept.id, kept.ended
+        if self._next >= _LARGEST:
+            self._next = 1
+        kept = _Kept(start, self._next, ended=False)
+        self._next += 1
+        self._remember(kept)
+        return kept.id, False
+
+    def adopted(self, transaction: int) -> None:
+        """A session runs that somebody else gave its id."""
+        if self.running != transaction:
+            self._remember(_Kept("", transaction, ended=False))
+
+    def ended(self, transaction: int | None) -> None:
+        """A session is over; None: whichever ran."""
+        for kept in self._kept:
+            if transaction is None or kept.id == transaction:
+                self._saved = self._saved and kept.ended
+                kept.ended = True
+
+    def is_over(self, transaction: int) -> bool:
+        """Whether we were told that it ended."""
+        return any(kept.id == transaction and kept.ended for kept in self._kept)
+
+    async def keep(self) -> None:
+        """Write down what changed, and the next ids before they are used up.
+
+        Raises:
+            Refused: the disk does not take it; ids stay unlike any other's because the first was drawn.
+        """
+        if self._reserved - self._next < BLOCK // 2:
+            self._reserved = self._next + BLOCK
+        self._saved = True
+        kept: list[JsonValue] = [[each.start, each.id, each.ended] for each in self._kept]
+        await self._facts.put(_FACT, {"next": self._reserved, "kept": kept}, durable=True)
+
+    def _remember(self, kept: _Kept) -> None:
+        self._saved = False
+        self._kept = [*self._kept[1 - KEPT :], kept]
+
+
+def _entry(entry: JsonValue) -> _Kept | None:
+    match entry:
+        case [str(start), int(number), bool(ended)]:
+            return _Kept(start, number, ended)
+        case _:
+            return None
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _whole(value: JsonValue) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

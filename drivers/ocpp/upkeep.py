@@ -1,0 +1,118 @@
+"""What keeps a conversation useful: messages that are missing are asked for, a car that waits is started."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+from drivers.base import DevicePort
+from drivers.ocpp import v16
+from drivers.ocpp.calls import NO_SUCH_CALL, Calls, is_accepted
+from drivers.ocpp.connection import Negative, NoAnswer
+from drivers.ocpp.field import word
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.pace import Pace
+from drivers.ocpp.profile import Profile
+from drivers.ocpp.settings import Settings
+from drivers.ocpp.station import Station
+
+STALE_AFTER = 3  # intervals without a reading
+REJECTED_FOR_S = 60.0
+START_WAITS_S = (0.0, 20.0, 60.0, 120.0, 300.0)  # before each try; then the household is at it
+_TRIGGER = "TriggerMessage"
+
+
+class Upkeep:
+    """The duties of one connection beside the set-points."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        port: DevicePort,
+        station: Station,
+        calls: Calls,
+        keys: Keys,
+        pace: Pace,
+        first_profile: Callable[[], Profile | None],
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._station = station
+        self._calls = calls
+        self._keys = keys
+        self._pace = pace
+        self._first_profile = first_profile
+        self._asked_s: dict[str, float] = {}  # by message: not asked for before then
+        self._starts = 0
+        self._start_s = -math.inf
+
+    async def learn_state(self) -> None:
+        """Ask what a reconnecting charger does not tell by itself."""
+        station = self._station
+        if not station.status:
+            await self._trigger("StatusNotification")
+        if station.session is not None or not station.status:
+            await self._trigger("MeterValues")
+
+    async def turn(self) -> float:
+        """Do what is due; seconds until something may be due again."""
+        waits_s = [await self._ask_for_meter(), await self._ask_for_status(), await self._start()]
+        return min(waits_s)
+
+    async def _ask_for_meter(self) -> float:
+        session, now_s = self._station.session, self._port.monotonic()
+        if session is None:
+            return math.inf
+        stale_s = max(self._station.metered_s, session.since_s) + STALE_AFTER * self._settings.sample_s
+        due_s = session.since_s if session.id is None or session.presumed else stale_s
+        if now_s < due_s:
+            return due_s - now_s
+        return await self._trigger("MeterValues")
+
+    async def _ask_for_status(self) -> float:
+        return math.inf if self._station.status else await self._trigger("StatusNotification")
+
+    async def _trigger(self, message: str) -> float:
+        """Ask for a message unless it was asked for just now; seconds until it may be asked for again."""
+        now_s, station = self._port.monotonic(), self._station
+        wait_s = self._asked_s.get(message, -math.inf) - now_s
+        if _TRIGGER in station.mute or self._keys.can_trigger is False:
+            return math.inf
+        if wait_s > 0:
+            return wait_s
+        self._asked_s[message] = now_s + self._pace.trigger_s
+        try:
+            answer = await self._calls.ask(v16.trigger(message, self._settings.connector))
+        except Negative as error:
+            if error.code in NO_SUCH_CALL:
+                station.mute.add(_TRIGGER)
+            return self._pace.trigger_s
+        except NoAnswer:
+            station.mute.add(_TRIGGER)
+            return math.inf
+        if word(answer.get("status")) == "NotImplemented":
+            self._asked_s[message] = math.inf
+        elif not is_accepted(answer):
+            self._asked_s[message] = self._port.monotonic() + REJECTED_FOR_S
+        return self._pace.trigger_s
+
+    # --- a car that waits -------------------------------------------------------------------------------
+
+    async def _start(self) -> float:
+        """Start a session for a car that waits for one; never against the household, never for a pause."""
+        station, now_s, want = self._station, self._port.monotonic(), self._port.latest()
+        if not self._settings.start or station.status != "Preparing" or station.session or station.by_hand:
+            self._starts = 0
+            return math.inf
+        if self._starts >= len(START_WAITS_S) or (want is not None and want.at_most_w == 0):
+            return math.inf
+        due_s = max(station.status_s + self._pace.start_s, self._start_s + START_WAITS_S[self._starts])
+        if now_s < due_s:
+            return due_s - now_s
+        self._start_s = now_s
+        self._starts += 1
+        profile = self._first_profile() if self._starts == 1 else None
+        with suppress(Negative, NoAnswer):  # the next try is due later, without a profile
+            await self._calls.ask(v16.remote_start(self._settings.connector, self._settings.id_tag, profile))
+        return 0.0

@@ -1,0 +1,270 @@
+"""OCPP 1.6 in both directions: what we say, built from the library's types, and what we are told, read
+tolerantly. The one place where the library is imported, and imported itself only when a charger speaks 1.6.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no types
+    remove_nones,
+    serialize_as_dict,
+    snake_to_camel_case,
+)
+from ocpp.v16 import call, call_result, datatypes, enums  # type: ignore[import-untyped]
+
+from drivers.ocpp.field import moment_s, moment_text, number, part, whole, word
+from drivers.ocpp.meter import Metered, metered
+from drivers.ocpp.profile import End, Profile, Purpose, Unit
+from drivers.ocpp.rpc import Payload
+
+logging.getLogger("ocpp").setLevel(logging.CRITICAL)
+
+WH_WS = 3600
+Message = tuple[str, Payload]
+"""Action and payload of a call."""
+
+
+class Charger(Protocol):
+    """Who is told what a charger says, in words that no version owns."""
+
+    volts: float
+    phases: int
+
+    def now_s(self) -> float:
+        """UTC to set the charger's clock by."""
+
+    def booted(self, vendor: str, model: str, firmware: str) -> None:
+        """It started."""
+
+    def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
+        """It told the state of a connector (0: of all of it)."""
+
+    def started(self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None) -> int:
+        """It began a session; the session's id."""
+
+    def stopped(
+        self, transaction: int | None, register_ws: int | None, stamp_s: float | None, reason: str
+    ) -> None:
+        """It ended a session."""
+
+    def told_meter(self, connector: int, transaction: int | None, moments: Sequence[Metered]) -> None:
+        """It told what its meter shows."""
+
+
+# --- what we are told ---------------------------------------------------------------------------------
+
+
+def answer_to(action: str, payload: Payload, charger: Charger, heartbeat_s: int) -> Payload | None:
+    """Tell `charger` what a call says, and the answer to it; None: there is no such call.
+
+    An odd field never makes it an error: a charger would repeat the message for ever.
+    """
+    if action == "BootNotification":
+        return _boot(payload, charger, heartbeat_s)
+    answer = _ANSWERS.get(action)
+    return answer(payload, charger) if answer else None
+
+
+def _boot(payload: Payload, charger: Charger, heartbeat_s: int) -> Payload:
+    vendor, model = word(payload.get("chargePointVendor")), word(payload.get("chargePointModel"))
+    charger.booted(vendor, model, word(payload.get("firmwareVersion")))
+    return _plain(
+        call_result.BootNotification(
+            current_time=moment_text(charger.now_s()),
+            interval=heartbeat_s,
+            status=enums.RegistrationStatus.accepted,
+        )
+    )
+
+
+def _heartbeat(_payload: Payload, charger: Charger) -> Payload:
+    return _plain(call_result.Heartbeat(current_time=moment_text(charger.now_s())))
+
+
+def _status(payload: Payload, charger: Charger) -> Payload:
+    connector = whole(payload.get("connectorId")) or 0
+    charger.told_status(connector, word(payload.get("status")), moment_s(payload.get("timestamp")))
+    return _plain(call_result.StatusNotification())
+
+
+def _authorize(_payload: Payload, _charger: Charger) -> Payload:
+    return _plain(call_result.Authorize(id_tag_info=_accepted()))
+
+
+def _start(payload: Payload, charger: Charger) -> Payload:
+    transaction = charger.started(
+        whole(payload.get("connectorId")) or 0,
+        word(payload.get("idTag")),
+        _register_ws(payload.get("meterStart")),
+        moment_s(payload.get("timestamp")),
+    )
+    return _plain(call_result.StartTransaction(transaction_id=transaction, id_tag_info=_accepted()))
+
+
+def _stop(payload: Payload, charger: Charger) -> Payload:
+    charger.stopped(
+        whole(payload.get("transactionId")),
+        _register_ws(payload.get("meterStop")),
+        moment_s(payload.get("timestamp")),
+        word(payload.get("reason")),
+    )
+    info = _accepted() if word(payload.get("idTag")) else None
+    return _plain(call_result.StopTransaction(id_tag_info=info))
+
+
+def _meter(payload: Payload, charger: Charger) -> Payload:
+    moments = metered(payload, charger.volts, charger.phases)
+    charger.told_meter(whole(payload.get("connectorId")) or 0, whole(payload.get("transactionId")), moments)
+    return _plain(call_result.MeterValues())
+
+
+def _data_transfer(_payload: Payload, _charger: Charger) -> Payload:
+    return _plain(call_result.DataTransfer(status=enums.DataTransferStatus.unknown_vendor_id))
+
+
+def _certificate(_payload: Payload, _charger: Charger) -> Payload:
+    return _plain(call_result.SignCertificate(status=enums.GenericStatus.rejected))
+
+
+def _nothing(_payload: Payload, _charger: Charger) -> Payload:
+    return {}
+
+
+_ANSWERS: dict[str, Callable[[Payload, Charger], Payload]] = {
+    "Heartbeat": _heartbeat,
+    "StatusNotification": _status,
+    "Authorize": _authorize,
+    "StartTransaction": _start,
+    "StopTransaction": _stop,
+    "MeterValues": _meter,
+    "DataTransfer": _data_transfer,
+    "SignCertificate": _certificate,
+    "FirmwareStatusNotification": _nothing,
+    "DiagnosticsStatusNotification": _nothing,
+    "SignedFirmwareStatusNotification": _nothing,
+    "LogStatusNotification": _nothing,
+    "SecurityEventNotification": _nothing,
+}
+
+
+def _accepted() -> Any:
+    """Whoever can plug in a car at home may charge it."""
+    return datatypes.IdTagInfo(status=enums.AuthorizationStatus.accepted)
+
+
+def _register_ws(value: object) -> int | None:
+    found = number(value)
+    return round(found * WH_WS) if found is not None and found >= 0 else None
+
+
+# --- what we say --------------------------------------------------------------------------------------
+
+
+def get_configuration(keys: Sequence[str] = ()) -> Message:
+    """Ask for these keys, or for all of them."""
+    return _message(call.GetConfiguration(key=list(keys) or None))
+
+
+def change_configuration(key: str, value: str) -> Message:
+    """Set one key."""
+    return _message(call.ChangeConfiguration(key=key, value=value))
+
+
+def trigger(requested: str, connector: int | None) -> Message:
+    """Ask for a message that the charger sends by itself at other times."""
+    return _message(
+        call.TriggerMessage(requested_message=enums.MessageTrigger(requested), connector_id=connector)
+    )
+
+
+def remote_start(connector: int, id_tag: str, profile: Profile | None) -> Message:
+    """Begin a session, under a profile from its first second where the charger takes one."""
+    return _message(
+        call.RemoteStartTransaction(
+            id_tag=id_tag, connector_id=connector, charging_profile=_profile(profile) if profile else None
+        )
+    )
+
+
+def set_profile(connector: int, profile: Profile) -> Message:
+    """Lay a profile into the charger."""
+    return _message(call.SetChargingProfile(connector_id=connector, cs_charging_profiles=_profile(profile)))
+
+
+def clear_profile(profile_id: int) -> Message:
+    """Take the profile of this id out."""
+    return _message(call.ClearChargingProfile(id=profile_id))
+
+
+def clear_profiles(connector: int, purpose: Purpose, stack_level: int) -> Message:
+    """Take out what lies at this place, for chargers that do not know their profiles by id."""
+    return _message(
+        call.ClearChargingProfile(
+            connector_id=connector,
+            charging_profile_purpose=enums.ChargingProfilePurposeType(purpose.value),
+            stack_level=stack_level,
+        )
+    )
+
+
+def get_composite(connector: int, unit: Unit) -> Message:
+    """Ask what limit is in force."""
+    return _message(
+        call.GetCompositeSchedule(
+            connector_id=connector, duration=60, charging_rate_unit=enums.ChargingRateUnitType(unit.value)
+        )
+    )
+
+
+def composite_limit(answer: Payload, unit: Unit) -> float | None:
+    """The limit in force now, in `unit`; infinite: none; None: it cannot be told."""
+    schedule = part(answer.get("chargingSchedule"))
+    periods = schedule.get("chargingSchedulePeriod")
+    first = part(periods[0]) if isinstance(periods, list) and periods else {}
+    limit = number(first.get("limit"))
+    if word(answer.get("status")) != "Accepted" or limit is None:
+        return None
+    if word(schedule.get("chargingRateUnit")) not in ("", unit.value):
+        return None
+    return limit if limit >= 0 else float("inf")
+
+
+def _profile(profile: Profile) -> Any:
+    lease = profile.lease
+    start_s = lease.start_s if lease else profile.since_s
+    kinds = enums.ChargingProfileKindType
+    schedule = datatypes.ChargingSchedule(
+        charging_rate_unit=enums.ChargingRateUnitType(profile.unit.value),
+        charging_schedule_period=[
+            datatypes.ChargingSchedulePeriod(start_period=0, limit=profile.limit.in_unit(profile.unit))
+        ],
+        duration=round(lease.end_s - lease.start_s) if lease and lease.end is not End.VALID_TO else None,
+        start_schedule=_text(start_s),
+    )
+    is_dated = lease is not None and lease.end is not End.DURATION
+    return datatypes.ChargingProfile(
+        charging_profile_id=profile.id,
+        transaction_id=profile.transaction,
+        stack_level=profile.stack_level,
+        charging_profile_purpose=enums.ChargingProfilePurposeType(profile.purpose.value),
+        charging_profile_kind=kinds.relative if start_s is None else kinds.absolute,
+        valid_from=_text(lease.start_s) if lease and is_dated else None,
+        valid_to=_text(lease.end_s) if lease and is_dated else None,
+        charging_schedule=schedule,
+    )
+
+
+def _text(utc_s: float | None) -> str | None:
+    return None if utc_s is None else moment_text(utc_s)
+
+
+def _message(request: Any) -> Message:
+    return type(request).__name__, _plain(request)
+
+
+def _plain(message: Any) -> Payload:
+    plain: Payload = snake_to_camel_case(remove_nones(serialize_as_dict(message)))
+    return plain

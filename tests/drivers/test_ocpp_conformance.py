@@ -1,0 +1,93 @@
+"""The OCPP driver keeps what every driver must, on a charger of our own over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from drivers.base import DevicePort, Driver, Links
+from drivers.ocpp.driver import Ocpp
+from drivers.ocpp.settings import Settings
+from tests.drivers.conformance import Holding, HoldSubject
+from tests.drivers.ocpp_pace import QUICK
+from tests.fakes.charger import START_UTC_S, Charger
+from tests.fakes.mosquitto import free_port
+
+
+class LaterPort:
+    """A port whose clocks the subject moves: time passes for the hub as it does for the charger."""
+
+    def __init__(self, port: DevicePort, subject: ChargerSubject) -> None:
+        self._port = port
+        self._subject = subject
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def monotonic(self) -> float:
+        return self._port.monotonic() + self._subject.passed_s
+
+    def utc(self) -> float:
+        return START_UTC_S + self._subject.passed_s
+
+
+@dataclass(frozen=True)
+class LaterDriver:
+    driver: Driver
+    subject: ChargerSubject
+
+    async def run(self, port: DevicePort) -> None:
+        await self.driver.run(LaterPort(port, self.subject))
+
+
+class ChargerSubject(HoldSubject):
+    lease_s = 900.0
+
+    def __init__(self) -> None:
+        self.passed_s = 0.0
+        self.charger = Charger(
+            free_port(),
+            clock=lambda: START_UTC_S + self.passed_s,
+            sample_s=0.1,
+            status="Charging",
+            transaction=77,  # a session that began before we were there
+        )
+
+    def driver(self) -> Driver:
+        settings = Settings(
+            listen="127.0.0.1",
+            port=self.charger.port,
+            charge_point="garage",
+            timeout_s=self.patience_s,
+        )
+        return LaterDriver(Ocpp(settings, Links(), QUICK), self)
+
+    async def silence(self) -> None:
+        self.charger.quirks.silent = True
+
+    async def slow_down(self, answer_s: float) -> None:
+        self.charger.quirks.delay_s = answer_s
+
+    async def recover(self) -> None:
+        self.charger.quirks.silent = False
+
+    def held(self) -> bool:
+        return self.charger.power_w() == 0
+
+    def commands(self) -> int:
+        commands = ("RemoteStartTransaction", "ClearChargingProfile")
+        return len(self.charger.limits()) + sum(len(self.charger.asked_for(name)) for name in commands)
+
+    def pass_time(self, seconds: float) -> None:
+        self.passed_s += seconds
+
+
+class TestOcpp(Holding):
+    @pytest.fixture
+    async def subject(self) -> AsyncIterator[ChargerSubject]:
+        subject = ChargerSubject()
+        async with subject.charger:
+            yield subject
