@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from gateway import files
-from gateway.demo import director, log, view
+from gateway.demo import director, log
 from gateway.demo.aggregator import Aggregator
 from gateway.demo.home import Home, Ports, timing
 from gateway.demo.log import Log, Observation
@@ -77,34 +75,6 @@ async def test_waiting_ends_when_it_is_seen_and_at_the_latest_at_its_deadline() 
     seen.note("line", what="joined")
     assert await seen.until(lambda found: bool([*found]), within_s=0.01)
     assert not await seen.until(lambda found: bool([*found]), 0.01, since_utc_s=seen.now_utc_s() + 1)
-
-
-def test_the_picture_shows_power_limit_statuses_and_readings() -> None:
-    console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    run = [one for one in runs.good_run() if one.at_utc_s <= runs.T0 + 80]
-    console.print(view.picture(run))
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    for words in (
-        "scene 5: the household overrides",
-        "heat pump",
-        "boundary",
-        "0.35 kW",
-        "minute 1: 1.200 kW, OK",
-    ):
-        assert words in shown
-
-
-def test_the_picture_can_be_drawn_before_anything_was_seen() -> None:
-    console = Console(file=io.StringIO(), width=100)
-    console.print(view.picture([]))
-    assert "none yet" in console.file.getvalue()  # type: ignore[attr-defined]
-
-
-def test_every_observation_of_a_run_has_its_line_or_none() -> None:
-    lines = [text for one in runs.good_run() if (text := view.line(one))]
-    assert "pump takes register 71 = 0" in lines
-    assert "--- scene 8: forged, replayed and oversized instructions are refused" in lines
-    assert "aggregator hears INVALID_SIGNATURE" in [text.strip() for text in lines]
 
 
 PORTS = Ports(pump=1502, meter=2000, charger=9000, plug=8080, local_broker=1883, uplink=1884)
