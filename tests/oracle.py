@@ -6,7 +6,7 @@ supply > care > override > comfort.
 
 from __future__ import annotations
 
-from gateway.core.model import Asset, Plan, Quality, Snapshot
+from gateway.core.model import Asset, Mark, Plan, Quality, Snapshot
 
 
 def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
@@ -16,7 +16,7 @@ def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
         if not (asset.ability.levels_w or asset.ability.range_w):
             continue
         held_w = next(s.at_most_w for s in plan.setpoints if s.asset == asset.id)
-        for limit in (level_exists, room_minimum, longest_hold, minimum_run, minimum_rest, override):
+        for limit in LIMITS:
             if not limit(snapshot, asset, held_w):
                 found.append(f"{limit.__name__}: {asset.id} held at {held_w}")
     if not fuse(snapshot, plan):
@@ -49,7 +49,8 @@ def room_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     unknown = room is None or room.quality is Quality.BAD
     old = room is not None and room.age_s > snapshot.limits[asset.id].room_max_age_s
     cold = room is not None and room.value <= max(values)
-    return held_w is None or not (unknown or old or cold) or _rests(snapshot, asset) or _tight(snapshot)
+    may = held_w is None or not (unknown or old or cold) or _rests(snapshot, asset) or _tight(snapshot)
+    return may or _is_full(snapshot, asset)
 
 
 def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -62,7 +63,7 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
     within = was.held_s + present_s < limits.longest_hold_s or rested
-    return within or _rests(snapshot, asset) or _tight(snapshot)
+    return within or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
 
 
 def minimum_run(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -76,13 +77,59 @@ def minimum_run(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 def minimum_rest(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """A compressor that was held off stays off for its rest."""
-    return held_w == 0 or 0 not in asset.ability.levels_w or not _rests(snapshot, asset)
+    return (
+        held_w == 0
+        or 0 not in asset.ability.levels_w
+        or not _rests(snapshot, asset)
+        or _must_be_on(snapshot, asset)
+    )
 
 
 def override(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household took back is not held."""
-    taken = any(o.asset == asset.id and o.until_s > snapshot.now_s for o in snapshot.memory.overrides)
-    return held_w is None or not taken or _rests(snapshot, asset) or _tight(snapshot)
+    return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot)
+
+
+def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What was off for as long as it may comes back; what was let go stays on for its time."""
+    return held_w is None or not _must_be_on(snapshot, asset) or _tight(snapshot)
+
+
+def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """A car that is there and below its minimum is not held; one that may be, neither."""
+    charge = snapshot.limits[asset.id].charge
+    if held_w is None or charge is None or charge.min_soc is None or not _is_there(snapshot, asset):
+        return True
+    soc = _soc(snapshot, asset)
+    if soc is None and charge.need_ws is None:
+        soc = _share(
+            snapshot, asset, _delivered_ws(snapshot, asset, snapshot.memory.assets[asset.id].plugged)
+        )
+    low = soc is not None and soc < charge.min_soc
+    return not low or _rests(snapshot, asset) or _tight(snapshot)
+
+
+def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """A car at its maximum is held as low as it goes, unless a person or the appliance says otherwise."""
+    levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
+    runs = minimum_run(snapshot, asset, 0) and not _must_be_on(snapshot, asset)
+    return held_w == min(levels) or not _is_full(snapshot, asset) or _taken(snapshot, asset) or not runs
+
+
+def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """From the latest start on a car gets at least what it needs over the time left."""
+    charge = snapshot.limits[asset.id].charge
+    if held_w is None or charge is None or not charge.deadlines or not _is_there(snapshot, asset):
+        return True
+    needed_ws = _needed_ws(snapshot, asset)
+    excused = _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+    if not needed_ws or excused:
+        return True
+    if not snapshot.clock_trusted:
+        return False
+    ahead = [d.utc_s - snapshot.utc_s for d in charge.deadlines if d.utc_s > snapshot.utc_s]
+    could_wait = not ahead or needed_ws / (0.8 * asset.nominal_w) < ahead[0]
+    return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
 
 def fuse(snapshot: Snapshot, plan: Plan) -> bool:
@@ -99,6 +146,98 @@ def fuse(snapshot: Snapshot, plan: Plan) -> bool:
         draws_w = _draws_w(snapshot, asset)
         total_w += draws_w if held_w is None else min(draws_w, held_w)
     return lowest or total_w <= max(0, _left_w(snapshot)) + 1 or not _tight(snapshot)
+
+
+LIMITS = (
+    level_exists,
+    room_minimum,
+    longest_hold,
+    minimum_run,
+    minimum_rest,
+    longest_off,
+    override,
+    charge_minimum,
+    charge_maximum,
+    ready_by,
+)
+
+
+def _taken(snapshot: Snapshot, asset: Asset) -> bool:
+    """The household took it back; "charge now" is over when the car is gone or charged."""
+    charge, soc = snapshot.limits[asset.id].charge, _soc(snapshot, asset)
+    goal = (charge and charge.max_soc) or (charge and charge.target_soc) or 1.0
+    charged = not _is_there(snapshot, asset) or (soc is not None and soc >= goal)
+    return any(
+        o.asset == asset.id and o.until_s > snapshot.now_s and not (o.charging and charged)
+        for o in snapshot.memory.overrides
+    )
+
+
+def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:
+    was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
+    if was is None:
+        return False
+    if was.held_w == 0 and was.held_since_s is not None:
+        off_s = snapshot.now_s - was.held_since_s
+        return off_s >= limits.longest_off_s or (was.held_s >= 1e9 and limits.longest_off_s < 1e9)
+    if was.held_w is None and was.let_go_s is not None:
+        return snapshot.now_s - was.let_go_s < limits.shortest_on_s
+    return False
+
+
+def _is_there(snapshot: Snapshot, asset: Asset) -> bool:
+    connected = snapshot.states[asset.id].connected
+    return connected is None or connected.value == 1
+
+
+def _soc(snapshot: Snapshot, asset: Asset) -> float | None:
+    """Measured since plug-in, else typed and carried on."""
+    state, was = snapshot.states[asset.id], snapshot.memory.assets.get(asset.id)
+    if not _is_there(snapshot, asset):
+        return None
+    plugged = was.plugged if was else None
+    since_s = snapshot.now_s - plugged.at_s if plugged else 0 if state.connected else 1e9
+    if state.soc and state.soc.quality is not Quality.BAD and state.soc.age_s <= since_s:
+        return state.soc.value
+    if was is None or was.typed is None:
+        return None
+    more = _share(snapshot, asset, _delivered_ws(snapshot, asset, was.typed.mark))
+    return min(1.0, was.typed.soc + more)
+
+
+def _delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> float:
+    register = snapshot.states[asset.id].import_ws
+    if mark is None or mark.register_ws is None or register is None:
+        return 0
+    most_ws = 1.1 * asset.nominal_w * (snapshot.now_s - mark.at_s)
+    return max(0, min(int(register.value - mark.register_ws), int(most_ws)))
+
+
+def _share(snapshot: Snapshot, asset: Asset, metered_ws: float) -> float:
+    charge = snapshot.limits[asset.id].charge
+    return metered_ws * charge.efficiency / charge.battery_ws if charge and charge.battery_ws else 0.0
+
+
+def _is_full(snapshot: Snapshot, asset: Asset) -> bool:
+    """At its maximum, or inside the hysteresis after it was."""
+    charge, soc = snapshot.limits[asset.id].charge, _soc(snapshot, asset)
+    if charge is None or charge.max_soc is None or soc is None:
+        return False
+    was = snapshot.memory.assets.get(asset.id)
+    return soc >= charge.max_soc or (was is not None and was.too_full and soc > charge.max_soc - 0.02)
+
+
+def _needed_ws(snapshot: Snapshot, asset: Asset) -> float:
+    charge, soc = snapshot.limits[asset.id].charge, _soc(snapshot, asset)
+    assert charge
+    goal = charge.target_soc if charge.battery_ws else None
+    if goal is not None and soc is not None:
+        return max(0.0, (goal - soc) * (charge.battery_ws or 0) / charge.efficiency)
+    wanted = charge.need_ws
+    if wanted is None:
+        wanted = 0 if goal is None else int(goal * (charge.battery_ws or 0) / charge.efficiency)
+    was = snapshot.memory.assets.get(asset.id)
+    return max(0.0, wanted - _delivered_ws(snapshot, asset, was.plugged if was else None))
 
 
 def _rests(snapshot: Snapshot, asset: Asset) -> bool:

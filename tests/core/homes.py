@@ -10,9 +10,13 @@ from gateway.core.model import (
     AssetClass,
     AssetMemory,
     AssetState,
+    BaseLoad,
+    Charge,
+    Deadline,
     Instruction,
     Kind,
     Limits,
+    Mark,
     Memory,
     Override,
     Quality,
@@ -23,16 +27,19 @@ from gateway.core.model import (
     Step,
     Supply,
     Timetable,
+    Typed,
 )
 
 UTC = 1_800_000_000.0
 NOW = 50_000.0
+NOMINAL_W = (150, 2400, 7360, 22_080)
 
 abilities = st.sampled_from(
     [
         Ability(levels_w=(0,), lease_s=120),
         Ability(range_w=(1500, 9000), step_w=100),
         Ability(levels_w=(0,), range_w=(1380, 7360), step_w=230, raises=True, lease_s=300),
+        Ability(levels_w=(0,), range_w=(4140, 22_080), step_w=69, raises=True, lease_s=900),
         Ability(),
     ]
 )
@@ -59,6 +66,23 @@ def timetables(draw: st.DrawFn, low: int, high: int) -> Timetable:
 
 
 @st.composite
+def charges(draw: st.DrawFn) -> Charge:
+    low, target, high = sorted(draw(st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.8, 0.9, 1.0]), min_size=3,
+                                             max_size=3, unique=True)))  # fmt: skip
+    ends = sorted(draw(st.lists(st.sampled_from([1, 600, 3600, 20_000, 80_000]), max_size=2, unique=True)))
+    battery_ws = draw(st.none() | st.just(60 * 3_600_000))
+    return Charge(
+        battery_ws,
+        draw(st.none() | st.just(low)),
+        None if battery_ws is None else draw(st.none() | st.just(target)),
+        draw(st.none() | st.just(high)),
+        draw(st.none() | st.just(10 * 3_600_000)),
+        0.9,
+        tuple(Deadline(UTC + end, "07:00 local") for end in ends),
+    )
+
+
+@st.composite
 def limits(draw: st.DrawFn) -> Limits:
     return Limits(
         room_min_c=draw(timetables(17, 20)),
@@ -67,6 +91,9 @@ def limits(draw: st.DrawFn) -> Limits:
         rest_s=draw(st.sampled_from([0.0, 60.0, 3600.0])),
         min_run_s=draw(st.sampled_from([0.0, 600.0])),
         min_rest_s=draw(st.sampled_from([0.0, 600.0])),
+        longest_off_s=draw(st.sampled_from([float("inf"), 600.0, 3600.0])),
+        shortest_on_s=draw(st.sampled_from([0.0, 900.0, 21_600.0])),
+        charge=draw(st.none() | charges()),
         schedule=draw(timetables(0, 3000)),
     )
 
@@ -80,9 +107,27 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
     held_s = draw(st.sampled_from([0.0, 100.0, 7200.0]))
     let_go = None if held_w is not None else draw(st.none() | st.just(since))
     cold, warm = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+    register = draw(st.none() | st.integers(0, 40 * 3_600_000))
+    mark = Mark(since, register, "x.y" if register is not None else "")
     return AssetMemory(
         running, since if running else None, held_w, since if held_w is not None else None,
         let_go, held_s if let_go is not None or held_w is not None else 0.0, cold, warm,
+        draw(st.none() | st.just(mark)),
+        draw(st.none() | st.builds(Typed, st.floats(0, 1), st.just(mark))),
+        draw(st.booleans()), draw(st.booleans()),
+        draw(st.none() | st.sampled_from([UTC + 3600, UTC + 20_000])),
+        draw(st.none() | st.sampled_from([NOW, NOW - 599, NOW - 601, NOW - 2401])),
+        None if held_w is None else draw(st.sampled_from([NOW - 1, NOW - 59, NOW - 61])),
+    )  # fmt: skip
+
+
+@st.composite
+def states(draw: st.DrawFn) -> AssetState:
+    return AssetState(
+        draw(readings(0, 8000)), draw(readings(16, 25)), draw(readings(0, 1)), draw(st.booleans()),
+        draw(readings(0, 1)),
+        draw(st.none() | st.sampled_from([0.0, 1.0, 1.0]).map(lambda there: Reading(there, 0.0, "x.y"))),
+        draw(readings(0, 40 * 3_600_000)),
     )  # fmt: skip
 
 
@@ -110,7 +155,10 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 3))
     assets = tuple(
         Asset(
-            f"a{n}", draw(st.sampled_from(AssetClass)), draw(st.sampled_from([2400, 7360])), draw(abilities)
+            f"a{n}",
+            draw(st.sampled_from(AssetClass)),
+            draw(st.sampled_from([150, 2400, 7360, 22_080])),
+            draw(abilities),
         )
         for n in range(count)
     )
@@ -120,13 +168,14 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     taken = draw(st.lists(st.sampled_from(ids), max_size=1))
     memory = Memory(
         NOW - 1, {a.id: draw(memories(a.ability)) for a in assets},
-        tuple(Override(a, NOW + draw(st.sampled_from([-1.0, 60.0]))) for a in taken),
+        tuple(Override(a, NOW + draw(st.sampled_from([-1.0, 60.0])), draw(st.booleans())) for a in taken),
         draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])), begun,
+        draw(st.none() | st.builds(BaseLoad, st.integers(0, 5000), st.sampled_from([NOW - 1, NOW - 31]),
+                                   st.sampled_from([NOW - 1, NOW - 16]))),
     )  # fmt: skip
     return Snapshot(
         NOW, UTC, draw(st.booleans()), assets,
-        {a.id: AssetState(draw(readings(0, 8000)), draw(readings(16, 25)), draw(readings(0, 1)),
-                          draw(st.booleans())) for a in assets},
+        {a.id: draw(states()) for a in assets},
         {a.id: draw(limits()) for a in assets},
         draw(st.none() | st.just(Supply(13_800)) | st.just(Supply(6000, unmetered_w=1000))),
         draw(readings(-3000, 14_000)), asked, memory,

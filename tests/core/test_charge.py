@@ -1,0 +1,339 @@
+"""Cars: each rule as a sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from gateway.core import charging
+from gateway.core.availability import scopes
+from gateway.core.decide import decide
+from gateway.core.memory import override, resume
+from gateway.core.model import (
+    AssetMemory,
+    AssetState,
+    Extent,
+    Governor,
+    Instruction,
+    Kind,
+    Limits,
+    Mark,
+    Memory,
+    Override,
+    Reason,
+    Snapshot,
+    Span,
+    Timetable,
+    Typed,
+)
+from tests.core.cars import (
+    CHARGE,
+    EV,
+    KWH,
+    MORNING,
+    NOW,
+    PLUGGED,
+    UTC,
+    cap,
+    held,
+    home,
+    later,
+    reading,
+    state,
+)
+
+# --- minimum and maximum ------------------------------------------------------------------------------
+
+
+def test_a_car_between_its_limits_with_time_left_is_held() -> None:
+    plan = decide(home())
+    assert held(plan) == 0
+    assert plan.given[0].extent is Extent.FULL
+
+
+def test_below_its_minimum_nothing_holds_a_car() -> None:
+    plan = decide(home(state=state(0.199)))
+    assert held(plan) is None
+    assert (plan.given[0].extent, plan.given[0].reason) == (Extent.NONE, Reason.CHARGE_LIMIT)
+    assert plan.given[0].text == "charged to 20%, minimum 20%"
+
+
+def test_a_car_that_was_below_its_minimum_is_held_only_when_it_is_well_above() -> None:
+    snapshot = later(home(state=state(0.19)), 1)
+    assert held(decide(replace(snapshot, states={"ev": state(0.215)}))) is None
+    assert held(decide(replace(snapshot, states={"ev": state(0.22)}))) == 0
+    above = later(replace(snapshot, states={"ev": state(0.22)}), 1)
+    assert held(decide(replace(above, states={"ev": state(0.21)}))) == 0
+
+
+@pytest.mark.parametrize("asked", [(), (cap(7000, kind=Kind.SETPOINT),), (cap(7360, kind=Kind.FLOOR),)])
+def test_at_its_maximum_a_car_is_held_off_whatever_is_asked(asked: tuple[Instruction, ...]) -> None:
+    plan = decide(home(state=state(0.9), instructions=asked))
+    assert held(plan) == 0
+    assert plan.setpoints[0].governor is Governor.LIMIT
+    assert plan.setpoints[0].reason is Reason.CHARGE_LIMIT
+    assert [(g.extent, g.reason) for g in plan.given] == [(Extent.NONE, Reason.CHARGE_LIMIT)] * len(asked)
+
+
+def test_a_full_car_is_not_let_go_because_it_was_held_for_long_enough() -> None:
+    was = replace(PLUGGED, held_w=0, held_since_s=NOW - 9000)
+    limits = {"ev": Limits(charge=CHARGE, longest_hold_s=3600)}
+    assert held(decide(home(state=state(0.9), was=was, limits=limits))) == 0
+
+
+def test_a_full_car_is_let_go_when_it_is_well_below_its_maximum() -> None:
+    snapshot = later(home(state=state(0.9), instructions=()), 1)
+    assert held(decide(replace(snapshot, states={"ev": state(0.885)}))) == 0
+    assert held(decide(replace(snapshot, states={"ev": state(0.88)}))) is None
+
+
+def test_a_car_that_is_not_there_has_no_limits_and_says_so() -> None:
+    plan = decide(home(state=state(0.05, there=False)))
+    assert held(plan) == 0
+    assert (plan.given[0].extent, plan.given[0].reason) == (Extent.NONE, Reason.NOT_CONNECTED)
+
+
+def test_while_nobody_can_tell_whether_a_car_is_there_one_is() -> None:
+    assert held(decide(home(state=state(0.1, there=None)))) is None
+
+
+# --- ready by -----------------------------------------------------------------------------------------
+
+NEED_WS = 0.3 * 60 * KWH / 0.9
+LATEST_S = NEED_WS / (0.8 * 7360)  # before the deadline
+
+
+def test_until_the_latest_start_a_cap_is_followed_and_the_plan_knows_when_that_is() -> None:
+    plan = decide(home(limits={"ev": Limits(charge=CHARGE, longest_hold_s=math.inf)}))
+    assert held(plan) == 0
+    assert plan.next_change_s == pytest.approx(10 * 3600 - LATEST_S, abs=1)
+
+
+def test_from_the_latest_start_the_car_gets_what_it_needs_over_the_time_left() -> None:
+    plan = decide(home(utc_s=MORNING.utc_s - LATEST_S + 1))
+    setpoint = held(plan)
+    assert setpoint is not None
+    assert 0.8 * 7360 <= setpoint <= 0.8 * 7360 + 25
+    assert (plan.given[0].extent, plan.given[0].reason) == (Extent.PARTIAL, Reason.CHARGE_LIMIT)
+    assert plan.given[0].text == "20.00 kWh still needed by 07:00 local"
+
+
+def test_what_is_needed_at_little_power_is_charged_at_the_least_the_charger_can() -> None:
+    almost = state(0.799)  # 0.07 kWh
+    plan = decide(home(state=almost, utc_s=MORNING.utc_s - 40))
+    assert held(plan) == 6003  # 240000 Ws / 40 s = 6000 W, up to a step of 23 W
+    slow = replace(
+        home(state=almost), memory=Memory(assets={"ev": replace(PLUGGED, late_for_utc_s=MORNING.utc_s)})
+    )
+    assert held(decide(slow)) == 1380
+
+
+def test_once_late_a_car_stays_so_until_nothing_is_needed_any_more() -> None:
+    snapshot = later(home(utc_s=MORNING.utc_s - LATEST_S + 1), 1)
+    ahead = replace(snapshot, states={"ev": state(0.6)})
+    assert (held(decide(ahead)) or 0) > 1380
+    done = later(replace(snapshot, states={"ev": state(0.8)}), 1)
+    assert held(decide(done)) == 0
+    assert held(decide(replace(done, states={"ev": state(0.79)}))) == 0
+
+
+def test_after_a_deadline_the_next_one_counts() -> None:
+    late = later(home(utc_s=MORNING.utc_s - 60), 60)
+    assert late.utc_s == MORNING.utc_s
+    assert held(decide(late)) == 0
+
+
+def test_without_a_trusted_clock_a_car_charges_while_anything_is_needed() -> None:
+    begun = Memory(NOW - 1, {"ev": PLUGGED}, latest_end_s={"i1/0": NOW + 600})
+    snapshot = home(clock_trusted=False, memory=begun)
+    plan = decide(snapshot)
+    assert held(plan) is None
+    assert "clock is not trusted" in plan.setpoints[0].text
+    assert held(decide(replace(snapshot, states={"ev": state(0.8)}))) == 0
+    whenever = replace(CHARGE, deadlines=())
+    assert held(decide(replace(snapshot, limits={"ev": Limits(charge=whenever)}))) == 0
+
+
+def test_ready_by_ends_a_delayed_return_and_lifts_the_schedule() -> None:
+    ended = replace(cap(end=MORNING.utc_s - 7200), end_delay_s=3600)
+    plan = decide(home(instructions=(ended,), utc_s=MORNING.utc_s - 6000))
+    assert held(plan) is None
+    schedule = Timetable((Span(UTC, UTC + 40_000, 0),))
+    limits = {"ev": Limits(charge=CHARGE, schedule=schedule)}
+    assert held(decide(home(instructions=(), limits=limits))) == 0
+    assert held(decide(home(instructions=(), limits=limits, utc_s=MORNING.utc_s - 6000))) is None
+
+
+# --- while the charge is unknown ----------------------------------------------------------------------
+
+AT_22H = MORNING.utc_s - 9000.0  # 20 kWh would take 12,228 s at 80 %
+
+
+@pytest.mark.parametrize(
+    ("register", "was", "needed_kwh"),
+    [
+        (100 * KWH, PLUGGED, 20),
+        (105 * KWH, PLUGGED, 15),
+        (130 * KWH, PLUGGED, 11.904),  # no more than 1.1 times the nominal power can have flowed in an hour
+        (None, PLUGGED, 20),
+        (7 * KWH, PLUGGED, 20),
+        (105 * KWH, AssetMemory(plugged=Mark(NOW - 3600)), 20),
+        (105 * KWH, AssetMemory(plugged=Mark(NOW - 3600, 100 * KWH, "submeter.import_ws")), 20),
+        (105 * KWH, AssetMemory(), 20),
+    ],
+    ids=["none", "some", "too much", "unknown", "reset", "no start", "another", "nothing remembered"],
+)
+def test_energy_that_cannot_be_told_counts_as_not_delivered(
+    register: int | None, was: AssetMemory, needed_kwh: float
+) -> None:
+    snapshot = home(state=state(None, register=register), was=was)
+    assert charging.need_ws(snapshot, EV) == pytest.approx(needed_kwh * KWH)
+
+
+def test_a_car_of_unknown_charge_is_ready_with_what_the_household_says_it_needs() -> None:
+    snapshot = home(state=state(None), utc_s=AT_22H)
+    plan = decide(snapshot)
+    assert held(plan) is None  # 20 kWh in 2.5 h is more than it can
+    assert plan.given[0].text == "20.00 kWh still needed by 07:00 local"
+    assert held(decide(home(state=state(None)))) == 0
+
+
+def test_with_nothing_said_an_unknown_battery_is_empty() -> None:
+    silent = replace(CHARGE, need_ws=None)
+    snapshot = home(state=state(None), charge=silent)
+    assert charging.need_ws(snapshot, EV) == pytest.approx(0.8 * 60 * KWH / 0.9, abs=1)
+    plan = decide(snapshot)
+    assert held(plan) is None
+    assert plan.given[0].text == "charge unknown, surely 0%, minimum 20%"
+    longer = replace(PLUGGED, plugged=Mark(NOW - 36_000, 100 * KWH, "charger.import_ws"))
+    enough = home(state=state(None, register=114 * KWH), charge=silent, was=longer)
+    assert charging.surely_soc(enough, EV) == pytest.approx(0.21)
+    assert decide(enough).given[0].text != plan.given[0].text
+
+
+# --- typed in -----------------------------------------------------------------------------------------
+
+
+def typed_in(snapshot: Snapshot, soc: float) -> Snapshot:
+    return replace(snapshot, memory=charging.type_in(snapshot, EV, soc))
+
+
+def test_a_typed_charge_is_carried_on_by_the_energy_since() -> None:
+    snapshot = typed_in(home(state=state(None)), 0.54)
+    found = charging.soc(
+        replace(snapshot, now_s=NOW + 3600, states={"ev": state(None, register=106 * KWH)}), EV
+    )
+    assert found
+    assert (found.source, found.age_s) == ("typed", 3600)
+    assert found.value == pytest.approx(0.54 + 6 * 0.9 / 60)
+
+
+def test_a_measured_charge_comes_before_a_typed_one_while_it_is_of_this_car() -> None:
+    snapshot = typed_in(home(), 0.2)
+    assert charging.soc(snapshot, EV) == reading(0.5)
+    before_plug_in = {"ev": replace(state(), soc=reading(0.5, age_s=3601))}
+    found = charging.soc(replace(snapshot, states=before_plug_in), EV)
+    assert found
+    assert found.value == 0.2
+
+
+def test_a_typed_charge_is_forgotten_when_the_car_goes_and_energy_counts_anew() -> None:
+    typed = typed_in(home(state=state(None)), 0.54)
+    gone = later(replace(typed, states={"ev": state(None, there=False)}), 60)
+    assert gone.memory.of("ev").typed is None
+    back = later(replace(gone, states={"ev": state(None, register=120 * KWH)}), 60)
+    assert charging.soc(back, EV) is None
+    assert back.memory.of("ev").plugged == Mark(NOW + 60, 120 * KWH, "charger.import_ws")
+    assert charging.need_ws(back, EV) == 20 * KWH
+
+
+def test_a_register_read_before_the_car_came_is_not_its_first() -> None:
+    old = {"ev": replace(state(None), import_ws=reading(90 * KWH, 30.0, "charger.import_ws"))}
+    snapshot = later(home(states=old, was=AssetMemory()), 1)
+    assert snapshot.memory.of("ev").plugged == Mark(NOW)
+    snapshot = later(replace(snapshot, states={"ev": state(None, register=101 * KWH)}), 1)
+    assert snapshot.memory.of("ev").plugged == Mark(NOW, 101 * KWH, "charger.import_ws")
+
+
+def test_where_nothing_tells_of_the_plug_a_typed_charge_is_kept_for_a_day() -> None:
+    nobody = home(state=state(None, there=None), was=AssetMemory())
+    snapshot = later(typed_in(nobody, 0.54), 86_400)
+    assert later(snapshot, 1).memory.of("ev").typed
+    assert later(replace(snapshot, now_s=snapshot.now_s + 1), 1).memory.of("ev").typed is None
+
+
+def test_what_was_typed_and_charged_survives_a_restart_that_can_be_timed_and_no_other() -> None:
+    memory = charging.type_in(home(state=state(None)), EV, 0.54)
+    timed = resume(memory, 50.0, 30.0).of("ev")
+    assert timed.typed == Typed(0.54, Mark(50.0 - 30.0 + 1, 100 * KWH, "charger.import_ws"))
+    assert timed.plugged == Mark(50.0 - 30.0 - 3599, 100 * KWH, "charger.import_ws")
+    untimed = resume(memory, 50.0, None).of("ev")
+    assert (untimed.typed, untimed.plugged) == (None, Mark(50.0))
+
+
+# --- charge now ---------------------------------------------------------------------------------------
+
+
+def charging_now(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, memory=override(snapshot.memory, "ev", NOW + 43_200, charging=True))
+
+
+def test_charge_now_wins_over_an_instruction_and_ends_at_the_maximum() -> None:
+    snapshot = charging_now(home())
+    plan = decide(snapshot)
+    assert held(plan) is None
+    assert plan.setpoints[0].text == "the household charges it now, for 12.0 h at most"
+    assert (plan.given[0].extent, plan.given[0].reason) == (Extent.NONE, Reason.USER_OVERRIDE)
+    above_target = later(replace(snapshot, states={"ev": state(0.85)}), 1)
+    assert held(decide(above_target)) is None
+    full = replace(snapshot, states={"ev": state(0.9)})
+    assert held(decide(full)) == 0
+    assert later(full, 1).memory.overrides == ()
+
+
+def test_charge_now_ends_at_the_target_where_there_is_no_maximum_and_at_the_plug() -> None:
+    snapshot = charging_now(home(charge=replace(CHARGE, max_soc=None)))
+    assert later(replace(snapshot, states={"ev": state(0.79)}), 1).memory.overrides
+    assert later(replace(snapshot, states={"ev": state(0.8)}), 1).memory.overrides == ()
+    assert later(replace(snapshot, states={"ev": state(there=False)}), 1).memory.overrides == ()
+
+
+def test_charge_now_of_an_unknown_charge_ends_after_twelve_hours() -> None:
+    snapshot = charging_now(home(state=state(None)))
+    assert later(snapshot, 1).memory.overrides == (Override("ev", NOW + 43_200, charging=True),)
+    assert held(decide(replace(snapshot, now_s=NOW + 43_200))) == 0
+
+
+def test_an_override_without_end_of_its_own_goes_on_beyond_the_maximum() -> None:
+    snapshot = home(state=state(0.95))
+    taken = replace(snapshot, memory=override(snapshot.memory, "ev", NOW + 60))
+    assert held(decide(taken)) is None
+
+
+# --- what is offered ----------------------------------------------------------------------------------
+
+
+def test_what_a_car_offers_ends_at_its_latest_start_and_upwards_at_its_maximum() -> None:
+    (offer,) = [s for s in scopes(home()) if s.target == "asset:ev"]
+    assert (offer.down.to_w, offer.down.until) == (0, Reason.CHARGE_LIMIT)
+    assert offer.down.for_s == pytest.approx(10 * 3600 - LATEST_S, abs=1)
+    assert (offer.up.to_w, offer.up.until) == (7360, Reason.CHARGE_LIMIT)
+    assert offer.up.for_s == pytest.approx(0.4 * 60 * KWH / 0.9 / 7360, abs=1)
+    assert offer.connected
+
+
+@pytest.mark.parametrize(
+    ("seen", "was"),
+    [
+        (state(there=False), PLUGGED),
+        (state(0.9), PLUGGED),
+        (replace(state(), online=False), PLUGGED),
+        (state(), replace(PLUGGED, quiet_since_s=NOW - 601)),
+    ],
+    ids=["gone", "full", "offline", "idle"],
+)
+def test_a_car_that_cannot_draw_more_offers_nothing_upwards(seen: AssetState, was: AssetMemory) -> None:
+    (offer,) = [s for s in scopes(home(state=seen, was=was)) if s.target == "asset:ev"]
+    assert (offer.up.to_w, offer.up.for_s) == (0, 0)
