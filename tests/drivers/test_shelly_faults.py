@@ -1,4 +1,4 @@
-"""A Shelly that asks for a password, or answers wrongly or not at all: one of four errors, and no harm done."""
+"""A Shelly that asks for a password, or answers wrongly or not at all: one of four errors, no harm done."""
 
 from __future__ import annotations
 
