@@ -48,9 +48,9 @@ def whole(value: object) -> int | None:
 
 
 def moment_s(value: object) -> float | None:
-    """UTC seconds of a time stamp; one without a zone is taken as UTC."""
+    """UTC seconds of a time stamp; one without a zone may be anybody's time, so it is none."""
     found = _MOMENT.fullmatch(value) if isinstance(value, str) and len(value) <= LONGEST_WORD else None
-    if not found:
+    if not found or found[8] is None:
         return None
     *date, fraction, zone = found.groups()
     year, month, day, hour, minute, second = (int(digits or 0) for digits in date)
@@ -58,7 +58,7 @@ def moment_s(value: object) -> float | None:
         at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return at.timestamp() + float(f"0.{fraction or 0}") - _zone_s(zone or "Z")
+    return at.timestamp() + float(f"0.{fraction or 0}") - _zone_s(zone)
 
 
 def _zone_s(zone: str) -> int:

@@ -15,6 +15,7 @@ MARGIN = 1.3  # above this much of its rating a charger does not draw
 IMPLAUSIBLE_MAX = 3  # in a row: then it is the unit, or our idea of the rating, that is wrong
 KILO = 1000.0
 SPAN_S = (60.0, 300.0)  # over which energy becomes power
+STEP_S = 1.0  # a shorter time between two readings tells of the register's steps only
 RISES_W = 50.0  # a register that rises by more than this belies a power of 0
 
 
@@ -48,7 +49,7 @@ class Gauge:
     _power: _Scale = field(default_factory=_Scale)
     _energy: _Scale = field(default_factory=_Scale)
     _register: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=64))
-    _raw: tuple[float, float] | None = None
+    _rise: tuple[float, float] | None = None
     _told: set[str] = field(default_factory=set)
 
     def read(self, moment: Metered, at_s: float) -> dict[str, Sample]:
@@ -89,8 +90,11 @@ class Gauge:
     def _plausible_register(self, register_ws: float | None, at_s: float) -> float | None:
         if register_ws is None:
             return None
-        before, self._raw = self._raw, (at_s, register_ws)
-        if before and at_s > before[0] and register_ws > before[1]:
+        before = self._rise
+        if before is None or register_ws != before[1]:
+            self._rise = at_s, register_ws
+        if before and at_s - before[0] > STEP_S and register_ws > before[1]:
+            # Between two rises, not two readings: a register of whole kWh stands still and jumps.
             rate_w = (register_ws - before[1]) / (at_s - before[0])
             was = self._energy.factor
             if not self._energy.fits(rate_w, MARGIN * self.rating_w):

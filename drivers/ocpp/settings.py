@@ -33,7 +33,7 @@ class Settings(BaseModel):
     step_a: float = Field(0.1, ge=0.1, le=6)
     id_tag: str = Field("homeflex", min_length=1, max_length=20)
     start: bool = True
-    sample_s: int = Field(10, ge=5, le=60)
+    sample_s: int = Field(10, ge=1, le=60)
     timeout_s: float = Field(30.0, gt=0, le=120)
 
     @model_validator(mode="after")

@@ -78,6 +78,7 @@ class Station:
         self._opened_s = port.monotonic()
         self._status_0 = ""
         self._own_meter = False
+        self._is_told = False  # whether a session runs, by a message about one
         self._stood_s = -math.inf
         if (running := self.transactions.running) is not None:
             self.session = Session(running, self._opened_s, presumed=True)
@@ -92,7 +93,7 @@ class Station:
     @property
     def is_known(self) -> bool:
         """Whether the charger said, in this connection, whether a session runs."""
-        return bool(self.status) or (self.session is not None and not self.session.presumed)
+        return bool(self.status) or self._is_told
 
     def charger_utc_s(self) -> float | None:
         """UTC on the charger's clock, on which the end of a profile counts."""
@@ -264,7 +265,7 @@ class Station:
         self._publish_state()
 
     def _set(self, session: Session | None) -> None:
-        self.session = session
+        self.session, self._is_told = session, True
         self.stir()
 
     def _publish_state(self) -> None:

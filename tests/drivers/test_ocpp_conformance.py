@@ -12,7 +12,7 @@ from drivers.base import DevicePort, Driver, Links
 from drivers.ocpp.driver import Ocpp
 from drivers.ocpp.settings import Settings
 from tests.drivers.conformance import Holding, HoldSubject
-from tests.drivers.ocpp_pace import QUICK
+from tests.drivers.ocpp_house import QUICK
 from tests.fakes.charger import START_UTC_S, Charger
 from tests.fakes.mosquitto import free_port
 

@@ -1,0 +1,130 @@
+"""The driver and a charger on a real socket; afterwards what was said is held against 1.6's schemas."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ocpp.messages import Call, CallResult, _validate_payload  # the library's own schemas
+
+from drivers.base import Links, Sample
+from drivers.ocpp.driver import Ocpp
+from drivers.ocpp.pace import Pace
+from drivers.ocpp.settings import Settings
+from tests.drivers.running import running
+from tests.fakes.charger import START_UTC_S, Charger, Json
+from tests.fakes.mosquitto import free_port
+from tests.fakes.port import FakeFacts, FakePort
+
+QUICK = Pace(
+    first_contact_s=1.0,
+    reconnect_s=0.3,
+    boot_s=0.1,
+    quiet_s=0.02,
+    known_s=0.3,
+    adopt_s=0.1,
+    change_s=0.15,
+    again_s=0.1,
+    resume_s=0.3,
+    follow_s=0.2,
+    trigger_s=0.1,
+    start_s=0.02,
+    retry_s=0.05,
+)
+
+
+class Hub(FakePort):
+    """A port whose wall clock runs, and can be let run faster."""
+
+    def __init__(self, facts: FakeFacts | None = None) -> None:
+        super().__init__(facts=facts or FakeFacts())
+        self.passed_s = 0.0
+
+    def pass_time(self, seconds: float) -> None:
+        self.passed_s += seconds
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed_s
+
+    def utc(self) -> float | None:
+        return None if self.utc_s is None else self.utc_s + self.passed_s
+
+    async def holds(self, at_most_w: int | None) -> None:
+        """Want this, and wait until it is held."""
+        want = self.want(at_most_w)
+        await self.until(lambda: self.answered(want))
+        assert want in [applied.want for applied in self.done], self.refusals
+
+    def value(self, point: str) -> float | None:
+        return self.points[point].value if point in self.points else None
+
+    def sample(self, point: str) -> Sample:
+        return self.points[point]
+
+
+@dataclass
+class Home:
+    """One charger and the driver that serves it."""
+
+    charger: Charger
+    port: Hub
+    driver: Ocpp
+
+    async def set_up(self) -> None:
+        """Until the driver has configured the charger."""
+        await self.charger.until(lambda: ("AuthorizeRemoteTxRequests", "false") in self.charger.keys.items())
+
+    async def session(self, **changes: Any) -> int:
+        """A set-up charger with a car that charges, started by hand."""
+        await self.set_up()
+        transaction = await self.charger.begin(**changes)
+        await self.charger.meter()
+        return transaction
+
+
+@asynccontextmanager
+async def home(
+    prepare: Callable[[Charger], None] = lambda _charger: None,
+    port: Hub | None = None,
+    pace: Pace = QUICK,
+    **settings: Any,
+) -> AsyncIterator[Home]:
+    """A home whose charger already tries to connect; `prepare` makes it an odd one."""
+    hub = port or Hub()
+    charger = Charger(free_port(), clock=lambda: START_UTC_S + hub.passed_s)
+    prepare(charger)
+    driver = serving(charger, pace, **settings)
+    async with running(driver.run(hub)) as task, charger:
+        yield Home(charger, hub, driver)
+        if task.done():
+            task.result()
+    check(charger)
+
+
+def serving(charger: Charger, pace: Pace = QUICK, **settings: Any) -> Ocpp:
+    """A driver for this charger."""
+    named = {"charge_point": "garage", "listen": "127.0.0.1", "timeout_s": 1.0, "start": False}
+    return Ocpp(Settings(port=charger.port, **{**named, **settings}), Links(), pace)
+
+
+def check(charger: Charger) -> None:
+    """What the gateway said is what 1.6 allows, and came when it may."""
+    assert charger.violations == []
+    for action, payload in charger.asked:
+        valid(Call("id", action, payload))
+    for action, payload in charger.answers:
+        if "error" not in payload:
+            valid(CallResult("id", payload, action))
+
+
+def valid(message: Call | CallResult) -> None:
+    """Hold a message against its schema."""
+    _validate_payload(message, "1.6")
+
+
+def profile_in(payload: Json) -> Json:
+    """The profile of a SetChargingProfile."""
+    profile: Json = payload["csChargingProfiles"]
+    return profile
