@@ -6,13 +6,13 @@ a daemon that does not play its part ends in a verdict and not in a hang.
 Car, pump and freezer have scenes of their own side by side; the last scene takes all three. The timeline is
 ruled by the pump's 120 s watchdog, which scene 6 waits out, by the edges of minutes - one falls while the
 broker is gone, one or two while the daemon is dead - and by the household's hour of scene 4, which is a whole
-minute and so falls where it falls, from 80 to 140 s.
+minute and so falls where it falls, from 84 to 144 s.
 
-    0          34                       94                      154 ..                    274      edges
-    car     |---1---| |-----4------..........|  |
-    pump    |----2----|8|  |--5--|  |---7---|   |-6---+------------------------+--------|
-    freezer |---3----|                       |  |   kill  60 s  90 s  120 s  started
-    broker                            gone
+    0       31                91             151            211            271    edges
+    car     1------|4-------------...........|  6--+---------------------------+------|
+    pump    2--------|8--|5----|  7------|      6--+---------------------------+------|
+    freezer 3-------|                           6--+---------------------------+------|
+    broker                     gone              kill  60 s    90 s    120 s  started
 
 What breaks in a sabotaged run is in `saboteur.py`.
 """
@@ -31,18 +31,20 @@ from rich.console import Console
 from gateway.demo import log, saboteur, view
 from gateway.demo.evidence import FOR_EVER_UTC_S, Evidence
 from gateway.demo.home import Timing, timing
+from gateway.demo.judge.posture import pump_is_free
 from gateway.demo.log import Log
 from gateway.demo.play import car, crash, freezer, network, pump
-from gateway.demo.play.prompter import Prompter
+from gateway.demo.play.prompter import Prompter, second
 from gateway.demo.scenes import scenes
 from gateway.demo.stage import Stage, staged
 
 LEAST_S = 300
 MOST_S = 3600
-_FIRST_EDGE_S, _BROKER_EDGE_S = 34, 94  # after the start: see the timeline
-_LATEST_START_S, _LEAST_OVERRULED_S = 57.0, 23.0
+_FIRST_EDGE_S, _BROKER_EDGE_S = 31, 91  # after the start: see the timeline
+_LATEST_START_S, _LEAST_OVERRULED_S = 43.0, 41.0
 _READY_S = 20.0
-_WARM_ENOUGH_C = 19.4  # to begin a block with that comfort may not end
+_WARM_ENOUGH_C = 19.4, 21.2  # to begin scenes 5 and 6 with: comfort may not end them
+_RUN_IN_S = 6.0  # longer than the pump's minimum run
 _FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
@@ -88,7 +90,7 @@ def judge(path: Path) -> int:
 
 async def _play(for_s: int, seen: Log, sabotage: int | None, console: Console) -> str | None:
     """Everything set up, played and taken down; what the daemon said if it did not come up."""
-    began_utc_s = seen.now_utc_s()
+    began_utc_s = float(int(seen.now_utc_s()))  # minutes end at whole seconds
     hours = timing(began_utc_s + _FIRST_EDGE_S, began_utc_s + _LATEST_START_S, _LEAST_OVERRULED_S)
     with tempfile.TemporaryDirectory(prefix="homeflex-demo-") as folder:
         async with view.showing(seen, console), staged(Path(folder), seen, hours) as stage:
@@ -116,7 +118,7 @@ async def _play_all(prompter: Prompter, hours: Timing, began_utc_s: float) -> No
         lanes.create_task(_car(prompter, hours, began_utc_s + _FIRST_EDGE_S), name="scenes of the car")
         lanes.create_task(_pump(prompter, began_utc_s + _BROKER_EDGE_S), name="scenes of the pump")
         lanes.create_task(freezer.longest_off(prompter), name="scene of the freezer")
-    await prompter.until(pump.warm(_WARM_ENOUGH_C), 15.0)
+    await prompter.until(pump.warm(_WARM_ENOUGH_C[1]), 30.0)
     await crash.kill(prompter)
 
 
@@ -128,9 +130,11 @@ async def _car(prompter: Prompter, hours: Timing, edge_utc_s: float) -> None:
 async def _pump(prompter: Prompter, edge_utc_s: float) -> None:
     await pump.block_ends_early(prompter)
     await network.refused(prompter)
-    await prompter.until(pump.warm(_WARM_ENOUGH_C), 20.0)
+    await prompter.until(pump.warm(_WARM_ENOUGH_C[0]), 20.0)
     await pump.override(prompter)
     await network.broker_gone(prompter, edge_utc_s)
+    await prompter.until(second(pump_is_free), 8.0)
+    await asyncio.sleep(_RUN_IN_S)
 
 
 @contextlib.contextmanager

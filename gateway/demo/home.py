@@ -181,6 +181,7 @@ battery_kwh = {BATTERY_KWH}
 target_soc = {timing.target_soc}
 ready_by = "{timing.ready_by}"
 efficiency = {CHARGED_SHARE}
+need_kwh = 0.01                         # all that is asked for until somebody types how full the car is
 
 [asset.{HEAT}]
 class = "heat"

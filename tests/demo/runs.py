@@ -34,7 +34,7 @@ TARGETS = {
     6: ["asset:ev", "asset:heat", "asset:freezer"], 7: ["asset:heat"], 33: ["asset:freezer"],
 }  # fmt: skip
 SERVICES = {1: "bm", 3: "tcm", 4: "bm", 6: "tcm", 33: "bm"}
-CAPS_KW = {1: 1.4, 4: 1.4, 6: 1.4}
+CAPS_KW = {1: 1.4, 4: 1.4, 6: 1.6}
 CONFIGURATION = """\
 [site]
 zone = "Europe/London"

@@ -219,7 +219,7 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
         6,
         lambda r: _body(r, 6, "set", targets=["asset:ev", "asset:heat"]),
     ),
-    "together they drew more": (6, lambda r: _second(r, 143, 143, freezer_w=112.0)),
+    "together they drew more": (6, lambda r: _second(r, 143, 143, charger_w=1650.0)),
     "the pump was not held when the daemon died": (6, lambda r: _second(r, 143, 145, pump_w=2400.0)),
     "the freezer was not held when the daemon died": (6, lambda r: _second(r, 144, 145, plug_on=True)),
     "the pump did not fall back": (6, lambda r: _second(r, 240, 252, pump_w=0.0)),

@@ -18,8 +18,8 @@ _VOLTS = 230.0
 _SHORTEST_HELD_S = 4.0
 _START_SLACK_S = (-3.0, 12.0)  # one look, one profile, the car's ramp, and a busy computer
 _RISEN_S = 8.0  # from then on the car draws what it is offered
-_LAST_S = 8.0  # before the hour, when a second's error is a great part of what is left
-_GIVEN = (0.9, 1.3)  # of need over time left: the register of a car is read every few seconds
+_LAST_S = 16.0  # before the hour: the car's register is read every 5 s, a great part of what is left then
+_GIVEN = (0.9, 1.2)  # of need over time left
 _READY_SHARE = 0.98
 
 

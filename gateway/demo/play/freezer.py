@@ -20,6 +20,6 @@ async def longest_off(prompter: Prompter) -> None:
         await prompter.until(told(order.id, FREEZER, "applianceLimit"), 6.0, order.at_utc_s)
         other = await prompter.cap(3, TARGET, service="bm", what="bm")
         await prompter.until(answered("OK"), 4.0, other.at_utc_s)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(5.0)
         await prompter.cancel(order.id, 3)
         await asyncio.sleep(1.0)
