@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 MOST_OBSERVATIONS = 200_000  # an hour of the demo has about 20,000
 
 

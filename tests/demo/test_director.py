@@ -28,7 +28,7 @@ def test_a_log_is_judged_from_its_file_alone(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"homeflexDemo": 2}', '{"homeflexDemo": 1, "observations": [{}]}']
+    "text", ["", "[]", "{}", '{"homeflexDemo": 1}', '{"homeflexDemo": 2, "observations": [{}]}']
 )
 def test_a_file_that_is_no_log_is_wrong_use(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
