@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 LinkT = TypeVar("LinkT")
+TAKEN_BACK = "takenBack"
+"""A `DeviceEvent` of this kind says that somebody at home ended a hold at the device itself."""
 JsonValue = bool | int | float | str | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
@@ -91,7 +93,7 @@ class Applied:
 class DeviceEvent:
     """Something about the device a person should know, in plain words."""
 
-    kind: str  # one word: "clockOff", "signSuspect", "wear", "local"
+    kind: str  # one word: "clockOff", "signSuspect", "wear", "local", TAKEN_BACK
     text: str
     severity: str = "info"  # "info", "warning", "alarm"
 

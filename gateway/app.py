@@ -14,7 +14,7 @@ from random import SystemRandom
 
 import structlog
 
-from drivers.base import DeviceEvent
+from drivers.base import TAKEN_BACK, DeviceEvent
 from gateway.answers import Answers
 from gateway.console import local_socket
 from gateway.core.charging import type_in
@@ -51,6 +51,7 @@ from gateway.wire.state import Presence
 
 log = structlog.get_logger()
 
+TAKEN_BACK_S = 3600.0  # how long an override at the device itself lasts; the household may end or lengthen it
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
 DAY_S = 86_400.0  # weekly times are laid out for nine days, anew each day
 EDGE_S = 1.0  # a minute waits for the disk at most so long
@@ -420,6 +421,11 @@ class Daemon:
 
     def _device_event(self, device: str, event: DeviceEvent) -> None:
         asset = next((a.id for a in self.home.config.assets if a.control == device), None)
+        if event.kind == TAKEN_BACK and asset:
+            self._take_back(asset, TAKEN_BACK_S, f"taken back by the household at the device: {event.text}")
+            self._recollection.save(self.home.memory, self.clock, now=True)
+            self.loop.wake()
+            return
         self.records.event(
             EVENT_KINDS.get(event.kind, EventKind.DEVICE), event.text, Severity(event.severity), asset=asset
         )

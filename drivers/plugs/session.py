@@ -5,9 +5,9 @@ plug's own settings, sends the off together with its timer, and reads both back;
 again. If the read-back does not show the timer, the relay is closed at once and the want refused.
 
 Whoever presses the plug's button, or uses its app, is at home. Switched on during our off, it stays on and is
-told as an event; the next want with a new serial holds it off again, for whether one comes is a matter of
-policy, and the household's word to the policy is the override. Given back, it is switched on only if
-the off was ours, which its timer shows: what the household switched off stays off.
+told as taken back, which is the household's override; whether a new want holds it off again is a matter of
+policy. Given back, it is switched on only if the off was ours, which its timer shows: what the household
+switched off stays off.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from drivers.base import (
+    TAKEN_BACK,
     Applied,
     DeviceEvent,
     DevicePort,
@@ -97,8 +98,9 @@ class Session:
         if not self._armed_s:
             return
         if relay.on:
-            why = _ENDED_BY.get(relay.source, f"switched on there ({relay.source})")
-            self._port.report(DeviceEvent("local", f"on again while held off: {why}"))
+            why = _ENDED_BY.get(relay.source)
+            kind, why = ("local", why) if why else (TAKEN_BACK, f"switched on there ({relay.source})")
+            self._port.report(DeviceEvent(kind, f"on again while held off: {why}"))
             await self._note_armed(0)
         elif relay.timer_s is None:
             await self._give_up("its timer is gone, so it was switched on")

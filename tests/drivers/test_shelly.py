@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers.base import (
+    TAKEN_BACK,
     FallbackBy,
     Proof,
 )
@@ -136,10 +137,10 @@ async def test_what_the_household_switches_on_is_told_and_not_fought_before_the_
     async with running(bench.driver().run(bench.port)):
         await bench.answer(0)
         bench.switch.turn(True, "button")
-        await bench.port.until(lambda: bool(bench.told("local")))
+        await bench.port.until(lambda: bool(bench.told(TAKEN_BACK)))
         await bench.polled()
         assert bench.plug.commands() == [OFF]
-        assert bench.told("local") == ["on again while held off: switched on there (button)"]
+        assert bench.told(TAKEN_BACK) == ["on again while held off: switched on there (button)"]
         assert bench.port.points["on"].value == 1
         assert await bench.answer(0) == ""
         assert not bench.switch.on
