@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 LONGEST_WORD = 255
+LARGEST = 1e12  # of any quantity a charger tells; beyond it is damage
+YEARS = (1970, 2200)
 _NUMBER = re.compile(r"\s*[-+]?(\d{1,20}([.,]\d{0,20})?|[.,]\d{1,20})([eE][-+]?\d{1,3})?\s*")
 _MOMENT = re.compile(
     r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*"
@@ -25,7 +27,7 @@ def word(value: object) -> str:
 
 
 def number(value: object) -> float | None:
-    """A finite number, also one written as text."""
+    """A number of a size that means something, also one written as text."""
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
             return None
@@ -36,7 +38,7 @@ def number(value: object) -> float | None:
         found = float(value)
     except OverflowError:  # an integer of hundreds of digits
         return None
-    return found if math.isfinite(found) else None
+    return found if math.isfinite(found) and abs(found) <= LARGEST else None
 
 
 def whole(value: object) -> int | None:
@@ -54,6 +56,8 @@ def moment_s(value: object) -> float | None:
         return None
     *date, fraction, zone = found.groups()
     year, month, day, hour, minute, second = (int(digits or 0) for digits in date)
+    if not YEARS[0] <= year <= YEARS[1]:
+        return None
     try:
         at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:

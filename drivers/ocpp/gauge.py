@@ -14,6 +14,7 @@ from drivers.ocpp.meter import Metered
 MARGIN = 1.3  # above this much of its rating a charger does not draw
 IMPLAUSIBLE_MAX = 3  # in a row: then it is the unit, or our idea of the rating, that is wrong
 KILO = 1000.0
+IMPOSSIBLE_W = 100_000.0  # no home has this much: a wrong unit. Less may be a wrong idea of the rating
 SPAN_S = (60.0, 300.0)  # over which energy becomes power
 STEP_S = 1.0  # a shorter time between two readings tells of the register's steps only
 RISES_W = 50.0  # a register that rises by more than this belies a power of 0
@@ -27,14 +28,14 @@ class _Scale:
     implausible: int = 0
 
     def fits(self, value: float, most: float) -> bool:
-        """Whether the value, scaled, can be; after three that cannot a thousandth is tried."""
-        if value * self.factor <= most:
+        """Whether the value, scaled, can be; three that cannot be are taken as said."""
+        if abs(value) * self.factor <= most:
             self.implausible = 0
             return True
         self.implausible += 1
         if self.implausible < IMPLAUSIBLE_MAX:
             return False
-        if value * self.factor / KILO <= most:
+        if abs(value) * self.factor >= IMPOSSIBLE_W and abs(value) * self.factor / KILO <= most:
             self.factor /= KILO
             self.implausible = 0
         return True

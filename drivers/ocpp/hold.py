@@ -19,6 +19,7 @@ from drivers.ocpp.station import DRAWS_W, Session, Station
 
 RENEW_AT = 2 / 3  # of a lease
 TRIES_MAX = 3  # of what is answered with an error
+SUPERSEDED_S = 0.05  # what was wanted went while it waited for its turn: decide anew
 REFUSED_FOR_S = 600.0  # no new search for a way to say it meanwhile
 _OVER_SHARE, _OVER_W = 1.05, 100.0
 
@@ -90,7 +91,7 @@ class Hold:
         try:
             return await self._tend(want, session)
         except Superseded:
-            return 0.0
+            return SUPERSEDED_S
         except NoAnswer:
             return self._later()
         except Refused as error:
@@ -163,7 +164,7 @@ class Hold:
             self._station.tell_once("carNotTaking", "the car takes no current after a pause", "info")
             return math.inf
         self._kick = True
-        return now_s
+        return -math.inf
 
     def _watch_power(self, held: _Held, had_its_time: bool) -> None:
         station, limit = self._station, held.limit

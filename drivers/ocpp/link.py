@@ -213,8 +213,10 @@ def _forms(password: str) -> list[bytes]:
 
 
 def _mend(request: Request) -> None:
+    """Put right what some chargers get wrong: an empty list of protocols, a missing `Connection`."""
     headers = request.headers
-    if "".join(headers.get_all("Sec-WebSocket-Protocol")).strip(" ,") == "":
+    offered = headers.get_all("Sec-WebSocket-Protocol")
+    if offered and not "".join(offered).strip(" ,"):
         del headers["Sec-WebSocket-Protocol"]
     if not headers.get_all("Connection") and headers.get_all("Upgrade"):
         headers["Connection"] = "Upgrade"
