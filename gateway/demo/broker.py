@@ -22,6 +22,8 @@ MAX_PAYLOAD_BYTES = 524_288  # twice the contract's largest message
 _START_S = 10.0
 _STOP_S = 2.0
 
+_given: set[int] = set()
+
 
 class Broker:
     """One broker process at a time on one port. `folder` takes its configuration and its output.
@@ -104,20 +106,11 @@ dynamic_filters = true
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-if __name__ == "__main__":
-    iotcore.Broker(config_path=sys.argv[1]).run_forever()
+    """A loopback port nobody listens on at this moment, and that was not given before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port

@@ -30,6 +30,7 @@ needs_mosquitto = pytest.mark.skipif(
 )
 START_WITHIN_S = 5.0
 HASH_ROUNDS = 101  # mosquitto_passwd's own default
+_given: set[int] = set()
 
 
 class Mosquitto:
@@ -150,11 +151,14 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port nobody listens on at this moment, and that was not given before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def _hashed(user: tuple[str, str]) -> str:
