@@ -114,3 +114,16 @@ def free_port() -> int:
         if port not in _given:
             _given.add(port)
             return port
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+if __name__ == "__main__":
+    iotcore.Broker(config_path=sys.argv[1]).run_forever()
