@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from gateway.demo.claim import Claim
@@ -16,10 +17,11 @@ _SHORTEST_CAP_S = 15.0
 _SHORTEST_BEFORE_S = 2.0
 _VOLTS = 230.0
 _SHORTEST_HELD_S = 4.0
-_START_SLACK_S = (-3.0, 12.0)  # one look, one profile, the car's ramp, and a busy computer
+_LATE_S = (-6.0, 12.0)  # the meter's lag at the charger's full power; a look, a profile, the car's ramp
 _RISEN_S = 8.0  # from then on the car draws what it is offered
-_LAST_S = 16.0  # before the hour: the car's register is read every 5 s, a great part of what is left then
-_GIVEN = (0.9, 1.2)  # of need over time left
+_LAST_S = 10.0  # before the hour, when a second is a great part of what is left
+_BEHIND_S = 7.0  # the charger tells its register every 5 s, in whole watt-hours
+_GIVEN = (0.9, 1.05)  # of what is needed over the time left
 _READY_SHARE = 0.98
 
 
@@ -30,7 +32,7 @@ def cap(seen: Evidence, begin: float, end: float) -> Iterable[Claim]:
         return [Claim("the aggregator sent a cap", False)]
     seconds = seen.seconds(order.at_utc_s, order.until_utc_s)
     held = lasting(seconds, car_within(order.cap_w))
-    after_s = held.begin_utc_s - order.at_utc_s if held else float("inf")
+    after_s = held.begin_utc_s - order.at_utc_s if held else math.inf
     since = [s for s in seconds if held and s.at_utc_s >= held.begin_utc_s]
     told = seen.targets(order.id, EV, order.at_utc_s, order.until_utc_s)
     return [
@@ -100,8 +102,10 @@ def _overruled(seen: Evidence, order: Sent, needed: Need) -> Iterable[Claim]:
     ]
     first = longest(stretches(capped, car_within(order.cap_w)))
     over = [s.at_utc_s for s in capped if s.at_utc_s > first.end_utc_s and s.charger_w > order.cap_w]
-    latest = needed.latest_start(seconds)
-    late_s = over[0] - latest if over and latest is not None else float("inf")
+    late_s = -min(
+        (needed.spare_s(left, s.at_utc_s) for s, left in needed.left_ws(seconds) if [s.at_utc_s] == over[:1]),
+        default=-math.inf,
+    )
     wanted_kwh = needed.energy_ws / 3.6e6
     got_ws = needed.energy_ws - min((left for _, left in needed.left_ws(seconds)), default=needed.energy_ws)
     return [
@@ -111,7 +115,7 @@ def _overruled(seen: Evidence, order: Sent, needed: Need) -> Iterable[Claim]:
         ),
         Claim(
             f"at its latest start, not before, it was given more ({late_s:+.0f} s)",
-            _START_SLACK_S[0] <= late_s <= _START_SLACK_S[1],
+            _LATE_S[0] <= late_s <= _LATE_S[1],
         ),
         _as_much_as_needed(needed, seconds, over[0] if over else None),
         Claim(
@@ -123,14 +127,21 @@ def _overruled(seen: Evidence, order: Sent, needed: Need) -> Iterable[Claim]:
 
 
 def _as_much_as_needed(needed: Need, seconds: list[Second], over: float | None) -> Claim:
-    shares = [
-        s.charger_w / needed.power_w(left_ws, s.at_utc_s)
-        for s, left_ws in needed.left_ws(seconds)
-        if over is not None and over + _RISEN_S <= s.at_utc_s <= needed.ready_utc_s - _LAST_S and left_ws > 0
+    """Not less than is needed, nor more than it must seem to be to who reads the charger's register."""
+    risen = [
+        (
+            s.charger_w,
+            needed.power_w(left, s.at_utc_s),
+            needed.power_w(left + _BEHIND_S * s.charger_w, s.at_utc_s),
+        )
+        for s, left in needed.left_ws(seconds)
+        if over is not None and over + _RISEN_S <= s.at_utc_s <= needed.ready_utc_s - _LAST_S
     ]
-    least, most = min(shares, default=0.0), max(shares, default=0.0)
+    least = min((given_w / at_least_w for given_w, at_least_w, _ in risen), default=0.0)
+    most = max((given_w / at_most_w for given_w, _, at_most_w in risen), default=math.inf)
     return Claim(
-        f"it was given what it needed over the time left, no more ({least:.0%} to {most:.0%} of that)",
+        f"it was given what it needed over the time left ({least:.0%} of it at the least), no more than its "
+        f"meter could make of it ({most:.0%} of that at the most)",
         _GIVEN[0] <= least and most <= _GIVEN[1],
     )
 

@@ -39,17 +39,9 @@ class Need:
         """What it takes from a moment on to be ready in time."""
         return left_ws / max(1.0, self.ready_utc_s - utc_s)
 
-    def latest_start(self, seconds: list[Second]) -> float | None:
-        """The first moment from which it can no longer wait, at the charger's power with its reserve."""
-        reckoned_w = START_SHARE * CAR_W
-        return next(
-            (
-                s.at_utc_s
-                for s, left_ws in self.left_ws(seconds)
-                if self.power_w(left_ws, s.at_utc_s) >= reckoned_w
-            ),
-            None,
-        )
+    def spare_s(self, left_ws: float, utc_s: float) -> float:
+        """How long it could still wait at a moment, at the charger's power with its reserve."""
+        return self.ready_utc_s - utc_s - left_ws / (START_SHARE * CAR_W)
 
 
 def need(seen: Evidence, scene: int) -> Need | None:
