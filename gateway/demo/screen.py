@@ -152,10 +152,11 @@ def _reason(seen: Glance, asset: str) -> Text:
     if "daemon" in seen.gone:
         comes = "comes" if asset in seen.holds.now else "came"
         return Text(f"without the daemon it {comes} back by itself", style="red")
-    extent, text = plain(str(word.get("extent"))), plain(str(word.get("text") or ""))
-    style = {"full": "green", "partial": "yellow"}.get(extent, "red")
-    said = {"full": "followed", "partial": "in part", "none": "not now"}.get(extent, extent)
-    return Text.assemble((said, style), f": {text}" if text else "")
+    extent, text = str(word.get("extent")), plain(str(word.get("text") or ""))
+    if extent == "full":
+        return Text.assemble(("followed", "green"), f", {plain(str(word.get('evidence') or ''))}")
+    said = {"partial": ("in part", "yellow"), "none": ("not now", "red")}.get(extent, ("waits", _QUIET))
+    return Text.assemble(said, f": {text}" if text else "")
 
 
 def _kw(power_w: float) -> str:

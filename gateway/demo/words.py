@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
+
 from gateway.demo.asked import CHARGER, charge_limit, switch
 from gateway.demo.evidence import FOR_EVER_UTC_S, Evidence, Status
 from gateway.demo.log import Observation
@@ -26,6 +29,12 @@ def scene_words(number: int) -> str:
     """A scene's line."""
     title = TITLES[number - 1] if 1 <= number <= len(TITLES) else ""
     return f"--- scene {number}: {title}"
+
+
+def command_words(arguments: Sequence[object]) -> str:
+    """What the household typed, without where its home is."""
+    typed = takewhile(lambda word: word != "--config", map(str, arguments))
+    return plain(f"homeflex {' '.join(typed)}")
 
 
 def power_words(one: Observation) -> str:
@@ -70,7 +79,7 @@ def _line(one: Observation) -> str | None:
             code = "" if facts["code"] is None else f", code {facts['code']}"
             return f"{facts['name']} {facts['pid']} {facts['what']}{code}"
         case "command" if facts["what"] == "given":
-            return f"household: homeflex {' '.join(map(str, facts['arguments']))}"
+            return f"household: {command_words(facts['arguments'])}"
         case "command":
             return f"answer ({facts['code']}): {facts['output']}"
         case "received":
