@@ -62,6 +62,9 @@ def demo(
     sabotage: Annotated[
         int | None, typer.Option("--sabotage", help="Break the device or network for this scene.")
     ] = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the run, or the one judged, into this SVG file.")
+    ] = None,
 ) -> None:
     """A simulated home on its real protocols, with the real daemon: eight scenes, judged from outside."""
     try:
@@ -71,8 +74,8 @@ def demo(
             raise
         _fail('the demo brings a broker of its own: pip install "homeflex[demo]"', as_json=False)
     if judge:
-        raise typer.Exit(director.judge(judge))
-    raise typer.Exit(director.show(for_s, json_file, sabotage))
+        raise typer.Exit(director.judge(judge, plot_file))
+    raise typer.Exit(director.show(for_s, json_file, sabotage, plot_file))
 
 
 @app.command(epilog="Example: homeflex status")

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gateway.demo import log, saboteur, view
+from gateway.demo import log, plot, saboteur, view
 from gateway.demo.evidence import FOR_EVER_UTC_S, Evidence
 from gateway.demo.home import Timing, timing
 from gateway.demo.judge.posture import pump_is_free
@@ -48,14 +48,20 @@ _RUN_IN_S = 6.0  # longer than the pump's minimum run
 _FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
-def show(for_s: int, json_path: Path | None, sabotage: int | None) -> int:
+def show(for_s: int, json_path: Path | None, sabotage: int | None, plot_path: Path | None = None) -> int:
     """`main` for a caller without a loop: the command `homeflex demo`."""
-    return asyncio.run(main(for_s, json_path, sabotage))
+    return asyncio.run(main(for_s, json_path, sabotage, plot_path))
 
 
-async def main(for_s: int, json_path: Path | None, sabotage: int | None) -> int:
+async def main(
+    for_s: int, json_path: Path | None, sabotage: int | None, plot_path: Path | None = None
+) -> int:
     """Play the demo for `for_s` seconds; gives the exit code: 0 only if every scene passed."""
     console = Console()
+    for path in (json_path, plot_path):
+        if path is not None and not path.parent.is_dir():
+            console.print(f"{path}: there is no folder {path.parent} to write it to")
+            return _WRONG_USE
     if not LEAST_S <= for_s <= MOST_S:
         console.print(f"--for {for_s}: the scenes take {LEAST_S} s; at least that, at most {MOST_S}")
         return _WRONG_USE
@@ -72,17 +78,22 @@ async def main(for_s: int, json_path: Path | None, sabotage: int | None) -> int:
     finally:
         if json_path is not None:
             log.save(seen.observations, json_path)
+        if plot_path is not None:
+            plot.save(seen.observations, plot_path)
     if said is not None:
         console.print(f"the daemon did not come up. It said:\n{said}", markup=False, highlight=False)
         return _FAILED
     return view.verdicts(scenes(seen.observations), console)
 
 
-def judge(path: Path) -> int:
-    """Judge a log of an earlier run, and nothing but it; gives the exit code."""
+def judge(path: Path, plot_path: Path | None = None) -> int:
+    """Judge a log of an earlier run, and draw it if wanted, by nothing but it; gives the exit code."""
     console = Console()
     try:
-        return view.verdicts(scenes(log.load(path)), console)
+        seen = log.load(path)
+        if plot_path is not None:
+            plot.save(seen, plot_path)
+        return view.verdicts(scenes(seen), console)
     except (OSError, ValueError) as error:
         console.print(f"--judge {path}: {error}")
         return _WRONG_USE

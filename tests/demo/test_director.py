@@ -27,6 +27,23 @@ def test_a_log_is_judged_from_its_file_alone(tmp_path: Path, capsys: pytest.Capt
     assert "FAILED  6" in capsys.readouterr().out
 
 
+def test_a_log_is_drawn_from_its_file_alone(tmp_path: Path) -> None:
+    path, drawn = tmp_path / "run.json", tmp_path / "run.svg"
+    log.save(runs.good_run(), path)
+    assert director.judge(path, drawn) == 0
+    assert "8 of 8 scenes passed" in drawn.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.svg"])
+def test_a_file_that_could_not_be_written_is_told_before_the_run(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "absent" / name
+    json_path, plot_path = (path, None) if name.endswith("json") else (None, path)
+    assert director.show(300, json_path, None, plot_path) == 2
+    assert "no folder" in capsys.readouterr().out.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"homeflexDemo": 1}', '{"homeflexDemo": 2, "observations": [{}]}']
 )
