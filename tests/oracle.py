@@ -68,11 +68,7 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 def minimum_run(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """A compressor that has just started is not held."""
-    was = snapshot.memory.assets.get(asset.id)
-    if was is None or was.held_w is not None or not was.running or was.running_since_s is None:
-        return True
-    young = snapshot.now_s - was.running_since_s < snapshot.limits[asset.id].min_run_s
-    return held_w is None or not young or _tight(snapshot)
+    return held_w is None or not _is_young(snapshot, asset) or _tight(snapshot)
 
 
 def minimum_rest(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -112,8 +108,8 @@ def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
 def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """A car at its maximum is held as low as it goes, unless a person or the appliance says otherwise."""
     levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
-    runs = minimum_run(snapshot, asset, 0) and not _must_be_on(snapshot, asset)
-    return held_w == min(levels) or not _is_full(snapshot, asset) or _taken(snapshot, asset) or not runs
+    runs = _taken(snapshot, asset) or _is_young(snapshot, asset) or _must_be_on(snapshot, asset)
+    return held_w == min(levels) or not _is_full(snapshot, asset) or runs
 
 
 def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -171,6 +167,13 @@ def _taken(snapshot: Snapshot, asset: Asset) -> bool:
         o.asset == asset.id and o.until_s > snapshot.now_s and not (o.charging and charged)
         for o in snapshot.memory.overrides
     )
+
+
+def _is_young(snapshot: Snapshot, asset: Asset) -> bool:
+    was = snapshot.memory.assets.get(asset.id)
+    if was is None or was.held_w is not None or not was.running or was.running_since_s is None:
+        return False
+    return snapshot.now_s - was.running_since_s < snapshot.limits[asset.id].min_run_s
 
 
 def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:

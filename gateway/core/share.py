@@ -195,10 +195,10 @@ def allocate(
 
 def _least_w(asset: Asset, claim: Claim) -> int:
     """What it draws at the least: the level that limits insist on, or the lowest the device has."""
-    if claim.at_least_w <= 0:
-        return asset.ability.lowest_w or 0
-    level_w = asset.ability.at_or_above(claim.at_least_w)
-    return asset.nominal_w if level_w is None else min(level_w, asset.nominal_w)
+    level_w = asset.ability.lowest_w or 0
+    if claim.at_least_w > 0:
+        level_w = asset.ability.at_or_above(claim.at_least_w) or asset.nominal_w
+    return min(level_w, asset.nominal_w)
 
 
 def _taken_w(asset: Asset, claim: Claim, offered_w: int, *, in_levels: bool) -> int:
