@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,19 @@ def test_the_demo_without_its_extra_says_what_to_install(
         main()
     assert ended.value.code == 1
     assert 'pip install "homeflex[demo]"' in capsys.readouterr().err
+
+
+def test_the_daemon_loads_neither_rich_nor_validators_and_speaks_ocpp_without_them() -> None:
+    code = """
+import sys
+from gateway.cli.start import _leave_out
+_leave_out()
+import gateway.app, drivers.ocpp.session
+from drivers.ocpp import v16
+from drivers.ocpp.profile import Unit
+assert v16.get_composite(1, Unit.AMPERE)[0] == "GetCompositeSchedule"
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "ocpp" in said.split()
+    assert not {"rpds", "attr", "referencing", "typer"} & set(said.split())
