@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 REPLAY_AFTER_S = 120.0  # a stamp further behind is of a message that waited for its connection
+ROUNDED_S = 2.0  # what stamps of whole seconds and a slow wire make of a message sent just now
 STEADY_FOR_S = 5.0  # two messages at least this far apart ...
 STEADY_WITHIN_S = 3.0  # ... whose stamps are as far apart were sent as they arrived
 _RECENT = 5
@@ -31,10 +32,13 @@ class ChargerClock:
             self._proven.append(lead_s)
         self._last = stamp_s, now_s
 
-    def is_old(self, stamp_s: float, now_s: float, ours_s: float | None) -> bool:
-        """Whether a message with this stamp is of the past, as one that waited for its connection."""
+    def is_old(self, stamp_s: float, now_s: float, ours_s: float | None, opened_s: float) -> bool:
+        """Whether a message with this stamp is of the past, as one that waited for its connection to open."""
         charger_s = self.utc_s(now_s, ours_s)
-        return charger_s is not None and stamp_s < charger_s - REPLAY_AFTER_S
+        if charger_s is None:
+            return False
+        at_opening_s = charger_s - (now_s - opened_s)
+        return stamp_s < max(charger_s - REPLAY_AFTER_S, at_opening_s - ROUNDED_S)
 
     def utc_s(self, now_s: float, ours_s: float | None) -> float | None:
         """UTC by the charger's clock; by ours where it never told; None: nobody knows."""

@@ -207,7 +207,7 @@ class Station:
         if abs(clock.off_s(now_s, ours_s)) > CLOCK_OFF_S:
             text = "the charger's clock is off by more than two minutes; its limits end by its own clock"
             self.tell_once("clockOff", text)
-        return clock.is_old(stamp_s, now_s, ours_s)
+        return clock.is_old(stamp_s, now_s, ours_s, self._opened_s)
 
     def _take_status(self, status: str) -> None:
         self.status, self.status_s = status, self._port.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Hub(FakePort):
     def __init__(self, facts: FakeFacts | None = None) -> None:
         super().__init__(facts=facts or FakeFacts())
         self.passed_s = 0.0
+        self._born_s = asyncio.get_running_loop().time()
+
+    @property
+    def wall_s(self) -> float:
+        """What time it is, for the hub and for its charger."""
+        return START_UTC_S + self.passed_s + super().monotonic() - self._born_s
 
     def pass_time(self, seconds: float) -> None:
         self.passed_s += seconds
@@ -49,7 +56,7 @@ class Hub(FakePort):
         return super().monotonic() + self.passed_s
 
     def utc(self) -> float | None:
-        return None if self.utc_s is None else self.utc_s + self.passed_s
+        return None if self.utc_s is None else self.wall_s
 
     async def holds(self, at_most_w: int | None) -> None:
         """Want this, and wait until it is held."""
@@ -93,7 +100,7 @@ async def home(
 ) -> AsyncIterator[Home]:
     """A home whose charger already tries to connect; `prepare` makes it an odd one."""
     hub = port or Hub()
-    charger = Charger(free_port(), clock=lambda: START_UTC_S + hub.passed_s)
+    charger = Charger(free_port(), clock=lambda: hub.wall_s)
     prepare(charger)
     driver = serving(charger, pace, **settings)
     async with running(driver.run(hub)) as task, charger:

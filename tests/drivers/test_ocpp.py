@@ -205,6 +205,22 @@ async def test_readings_that_waited_for_a_connection_are_no_news() -> None:
         assert at.port.value("power_w") == 1380
 
 
+async def test_readings_of_a_short_outage_are_no_news_either() -> None:
+    async with home() as at:
+        await at.session()
+        at.port.pass_time(30)
+        await at.charger.meter()
+        waited_s = at.charger.now_s
+        at.charger.drop()
+        at.port.pass_time(10)
+        await at.charger.until(lambda: at.charger.connections == 2)
+        at.port.points.clear()
+        await at.charger.meter(at_s=waited_s)
+        assert "power_w" not in at.port.points
+        await at.charger.meter()
+        assert at.port.value("power_w") == 7360
+
+
 async def test_an_idle_charger_still_says_that_it_draws_nothing() -> None:
     async with home() as at:
         await at.set_up()

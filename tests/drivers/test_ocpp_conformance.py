@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ class LaterPort:
         return self._port.monotonic() + self._subject.passed_s
 
     def utc(self) -> float:
-        return START_UTC_S + self._subject.passed_s
+        return self._subject.wall_s()
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,17 @@ class ChargerSubject(HoldSubject):
 
     def __init__(self) -> None:
         self.passed_s = 0.0
+        self._born_s = asyncio.get_running_loop().time()
         self.charger = Charger(
             free_port(),
-            clock=lambda: START_UTC_S + self.passed_s,
+            clock=self.wall_s,
             sample_s=0.1,
             status="Charging",
             transaction=77,  # a session that began before we were there
         )
+
+    def wall_s(self) -> float:
+        return START_UTC_S + self.passed_s + asyncio.get_running_loop().time() - self._born_s
 
     def driver(self) -> Driver:
         settings = Settings(

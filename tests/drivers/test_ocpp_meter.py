@@ -221,7 +221,7 @@ def test_a_clock_that_is_off_is_believed_once_it_runs_as_ours_does() -> None:
     assert clock.utc_s(100, NOW_S) == NOW_S
     clock.heard(NOW_S - 86_390, 110, NOW_S + 10)
     assert clock.utc_s(110, NOW_S + 10) == NOW_S - 86_390
-    assert not clock.is_old(NOW_S - 86_390, 110, NOW_S + 10)
+    assert not clock.is_old(NOW_S - 86_390, 110, NOW_S + 10, 100)
 
 
 def test_a_burst_of_old_messages_is_no_clock() -> None:
@@ -229,7 +229,14 @@ def test_a_burst_of_old_messages_is_no_clock() -> None:
     for n in range(50):
         clock.heard(NOW_S - 3600 + 60 * n, 100 + n / 100, NOW_S)
         assert clock.utc_s(100, NOW_S) == NOW_S or n > 55
-        assert clock.is_old(NOW_S - 3600, 100, NOW_S)
+        assert clock.is_old(NOW_S - 3600, 100, NOW_S, 0)
+
+
+def test_what_is_older_than_the_connection_waited_for_it() -> None:
+    clock = ChargerClock()
+    clock.heard(NOW_S, 100, NOW_S)
+    assert clock.is_old(NOW_S + 57, 170, NOW_S + 70, 160)
+    assert not clock.is_old(NOW_S + 59, 170, NOW_S + 70, 160)
 
 
 def test_a_clock_that_was_set_right_is_believed_again() -> None:
