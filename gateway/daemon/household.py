@@ -150,9 +150,8 @@ class Charge(Section):
         ]
         for (lower, low), (upper, high) in pairwise(said):
             if low > high or (low == high and lower == "min_soc"):
-                raise ValueError(
-                    f"{lower} {low:g} is not below {upper} {high:g}; 0.2, 0.8, 0.9 would be right"
-                )
+                right = "min_soc = 0.2, target_soc = 0.8, max_soc = 0.9 would be right"
+                raise ValueError(f"{lower} {low:g} is not below {upper} {high:g}; {right}")
         if self.target_soc is not None and self.battery_kwh is None:
             raise ValueError("target_soc needs battery_kwh, as in battery_kwh = 60")
         if self.ready_by and self.target_soc is None and self.need_kwh is None:

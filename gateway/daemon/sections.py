@@ -186,9 +186,7 @@ class AssetSection(Section):
         if charge.names_soc and not self.soc:
             raise ValueError('charge has a SoC limit, so soc needs a source, as in ["charger.soc", "typed"]')
         if is_typed and charge.battery_kwh is None:
-            raise ValueError(
-                'a SoC that is "typed" goes on by energy: charge.battery_kwh = 60 would be right'
-            )
+            raise ValueError('a "typed" SoC goes on by energy: charge.battery_kwh = 60 would be right')
         if (is_typed or charge.need_kwh) and not self.import_ws:
             raise ValueError('the energy since plug-in needs import_ws, as in ["charger.import_ws"]')
         return self
