@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -130,6 +132,7 @@ def _payload(one: Observation) -> bytes:
 
 TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     # 1: a cap on the car
+    "no cap was sent": (1, lambda r: _without(r, "sent", scene=1, what="set")),
     "the cap was for one car": (1, lambda r: _body(r, 1, "set", targets=["asset:ev"])),
     "the cap was asked by another service": (1, lambda r: _body(r, 1, "set", service="demo")),
     "the car charged slowly before": (1, lambda r: _second(r, 3, 6, charger_w=1380.0)),
@@ -159,7 +162,16 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "the car's minute names no instruction": (1, lambda r: _said(r, '["id-1"]', "[]")),
     "the car's minute names no limit": (1, lambda r: _said(r, '"limitKw": 1.38', '"limitKw": null')),
     "the car's minute names another limit": (1, lambda r: _said(r, '"limitKw": 1.38', '"limitKw": 7.36')),
+    "another point's minute names the instruction": (1, lambda r: _one_point(r, 34.6, "ev", dispatchIds=[])),
+    "a later minute names the instruction": (
+        1,
+        lambda r: _one_point(
+            _one_point(r, 34.6, "ev", dispatchIds=[]), 99.0, "ev", dispatchIds=["id-1"], limitKw=1.38
+        ),
+    ),
     # 2: a block ends early
+    "no block was sent": (2, lambda r: _without(r, "sent", scene=2, what="set")),
+    "another limit was told": (2, lambda r: _said(r, "comfortLimit", "applianceLimit", begin=41, end=41.5)),
     "the pump never stood still": (2, lambda r: _second(r, 6, 40, pump_w=2400.0)),
     "the room stayed warm": (2, lambda r: _second(r, 6, 48, room_c=19.6)),
     "the room fell below its minimum": (2, lambda r: _second(r, 39, 39, room_c=18.5)),
@@ -190,6 +202,7 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "it was not bm that it refused": (3, lambda r: _body(r, 3, "bm", service="tcm")),
     "the plug was switched for bm": (3, lambda r: _more(r, runs.switch(41.0, False, toggle_after=60))),
     "no bm was sent": (3, lambda r: _without(r, "sent", scene=3, what="bm")),
+    "nobody looked at the freezer after bm": (3, lambda r: _later(r, "scene", -5.0, number=3, what="ended")),
     # 4: ready by
     "the household's word was not taken": (4, lambda r: _exit_code(r, 4, 1)),
     "nobody said what the car needs": (4, lambda r: _without(r, "command", scene=4)),
@@ -201,6 +214,11 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "the car was given all it can take": (4, lambda r: _second(r, 70, 110, charger_w=7360.0)),
     "the car was given less than it needed": (4, lambda r: _second(r, 75, 120, charger_w=4500.0)),
     "the car stopped short of its need": (4, lambda r: _second(r, 113, 120, charger_w=0.0)),
+    "the car was given less for a while and more after it": (
+        4,
+        lambda r: _second(_second(r, 80, 95, charger_w=4800.0), 96, 119, charger_w=6700.0),
+    ),
+    "the words name another hour": (4, lambda r: _said(r, f"by {_hour()}", "by 23:59")),
     "the instruction was over before": (4, lambda r: _later(r, "sent", -10.0, scene=4, what="cancel")),
     "the cap was not told to be followed": (4, lambda r: _without(r, "received", **_texts(r, 50.0))),
     "the overruled cap was told as full": (4, lambda r: _said(r, '"partial"', '"full"')),
@@ -212,6 +230,12 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "no override was given": (5, lambda r: _without(r, "command", scene=5)),
     "the pump crept on in the override": (5, lambda r: _second(r, 69, 80, pump_w=600.0)),
     "the override was told as something else": (5, lambda r: _said(r, "userOverride", "notFollowing")),
+    "the override was told as full": (
+        5,
+        lambda r: _said(r, '"none", "evidence": "measured", "reason": "u', FULL_U),
+    ),
+    "nothing was told of the overridden block": (5, lambda r: _without_text(r, '"id-5"')),
+    "nobody looked before the override": (5, lambda r: _cut(r, "second", 66, 68)),
     "the pump stayed free after the override": (5, lambda r: _second(r, 80, 85, pump_w=2400.0)),
     "it was never told to be followed again": (5, lambda r: _without(r, "received", **_texts(r, 83.0))),
     # 6: kill -9
@@ -255,6 +279,13 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "the car was not held again": (6, lambda r: _second(r, 255, 300, charger_w=7360.0)),
     "the freezer was not held again": (6, lambda r: _second(r, 270, 300, plug_on=True)),
     "they were held again too late": (6, lambda r: _second(r, 255, 281, charger_w=7360.0)),
+    "they were held again in the last seconds only": (6, lambda r: _second(r, 255, 287, charger_w=7360.0)),
+    "the pump crept on under the value": (6, lambda r: _second(r, 255, 300, pump_w=150.0)),
+    "nothing was told after the restart": (6, lambda r: _cut(r, "received", 252.4, 276)),
+    "a minute of the outage is called bad": (
+        6,
+        lambda r: _said(r, '"MISSING"', '"BAD"', begin=252.1, end=253),
+    ),
     "the resumed instruction was never told of the car": (6, lambda r: _unresumed(r, "ev")),
     "the resumed instruction was never told of the pump": (6, lambda r: _unresumed(r, "heat")),
     "the resumed instruction was never told of the freezer": (6, lambda r: _unresumed(r, "freezer")),
@@ -267,7 +298,7 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
         6,
         lambda r: _said(r, '["restart"]', "[]", begin=252.1, end=253),
     ),
-    "one point lost a minute of the outage": (6, lambda r: _one_point_less(r, 252.0)),
+    "one point lost a minute of the outage": (6, lambda r: _one_point(r, 252.0, "freezer")),
     "a minute comes under a second number": (6, lambda r: _more(r, runs.telemetry(290.0, 9, 274))),
     "a number is used for a second value": (
         6,
@@ -287,7 +318,7 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
         7,
         lambda r: _said(r, runs.moment(34), runs.moment(36), begin=98, end=100),
     ),
-    "one point lost a minute": (7, lambda r: _one_point_less(r, 99.0)),
+    "one point lost a minute": (7, lambda r: _one_point(r, 99.0, "freezer")),
     "no minute ended while the broker was gone": (
         7,
         lambda r: _later(r, "process", -4.0, name="broker", what="started"),
@@ -296,16 +327,22 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
     "the forged instruction was accepted": (8, lambda r: _said(r, "INVALID_SIGNATURE", "OK")),
     "another message was called forged": (8, lambda r: _said(r, "sha256:", "sha256:00", begin=49, end=50)),
     "the replayed instruction was accepted": (8, lambda r: _said(r, "REPLAYED", "OK")),
+    "another instruction was called replayed": (
+        8,
+        lambda r: _said(r, '"id-2"', '"id-7"', begin=51, end=51.5),
+    ),
     "the oversized instruction was accepted": (8, lambda r: _said(r, "TEMPORARY_ERROR", "OK")),
     "the oversized instruction was called something else": (8, lambda r: _said(r, '"storage"', '"none"')),
     "another message was called oversized": (8, lambda r: _said(r, "sha256:", "sha256:00", begin=53, end=54)),
     "the oversized instruction was none": (8, lambda r: _body(r, 8, "oversized")),
+    "the oversized instruction was small": (8, lambda r: _small(r)),
     "no oversized instruction was sent": (8, lambda r: _without(r, "sent", what="oversized")),
     "a register was written in answer": (8, lambda r: _more(r, runs.at(51.5, "written", **WRITE))),
     "the plug was switched in answer": (8, lambda r: _more(r, runs.switch(51.5, False, toggle_after=60))),
     "the car was stopped in answer": (8, lambda r: _more(r, runs.limit(51.5, 0.0))),
     "the pump stopped in answer": (8, lambda r: _second(r, 55, 56, pump_w=0.0)),
     "the freezer went off in answer": (8, lambda r: _second(r, 55, 56, plug_on=False)),
+    "the car drew less than a car can in answer": (8, lambda r: _second(r, 55, 56, charger_w=1000.0)),
     "the daemon ended in answer": (
         8,
         lambda r: _more(r, runs.at(54.0, "process", name="daemon", pid=100, what="exited", code=1)),
@@ -313,6 +350,7 @@ TAMPERINGS: dict[str, tuple[int, Tampering]] = {
 }
 
 FULL = '"full", "evidence": "measured", "reason": "c'
+FULL_U = '"full", "evidence": "measured", "reason": "u'
 
 
 def _texts(run: Run, second: float) -> dict[str, str]:
@@ -322,17 +360,35 @@ def _texts(run: Run, second: float) -> dict[str, str]:
     return {"text": found[0].facts["text"]}
 
 
-def _one_point_less(run: Run, second: float) -> Run:
-    """The minute received at that second came of three points only."""
+def _one_point(run: Run, second: float, point: str, **changes: Any) -> Run:
+    """One point in the message received at that second: its readings changed; without changes it is gone."""
 
     def changed(one: Observation) -> Observation:
         if one.kind != "received" or one.at_utc_s != runs.T0 + second:
             return one
         body = json.loads(one.facts["text"])
-        del body["points"]["freezer"]
+        bundle = body["points"].pop(point)
+        if changes:
+            body["points"][point] = bundle | {"readings": [r | changes for r in bundle["readings"]]}
         return replace(one, facts=one.facts | {"text": json.dumps(body)})
 
     return [changed(one) for one in run]
+
+
+def _hour() -> str:
+    return f"{datetime.fromtimestamp(runs.T0 + runs.READY, UTC):%H:%M}"
+
+
+def _small(run: Run) -> Run:
+    """What was called oversized had no blanks, and its answer fits it."""
+
+    def digest(one: Observation) -> str:
+        return hashlib.sha256(_payload(one)).hexdigest()
+
+    (sent,) = [one for one in run if one.kind == "sent" and one.facts["what"] == "oversized"]
+    body = base64.urlsafe_b64encode(_payload(sent).rstrip()).rstrip(b"=").decode()
+    small = replace(sent, facts=sent.facts | {"text": f"e30.{body}.c2lnbmF0dXJl"})
+    return _said([small if one is sent else one for one in run], digest(sent), digest(small))
 
 
 def _unresumed(run: Run, asset: str) -> Run:
@@ -409,6 +465,15 @@ def test_every_claim_of_every_scene_is_broken_by_some_tampering() -> None:
 
 def test_an_empty_log_fails_every_scene() -> None:
     assert _failed([]) == {*range(1, 9)}
+
+
+@pytest.mark.parametrize("after", [61.0, 99.0])
+def test_a_daemon_that_reports_no_minutes_any_more_did_not_live_on(after: float) -> None:
+    """Minutes without values are no report: those of an outage come after it."""
+    run = _said(
+        _cut(runs.good_run(), "received", after, 251.0), '"powerKw": 1.2', '"powerKw": null', begin=after
+    )
+    assert 8 in _failed(run)
 
 
 def test_the_order_of_the_log_is_no_matter() -> None:

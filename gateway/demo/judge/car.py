@@ -152,7 +152,7 @@ def _told_so(seen: Evidence, order: Sent, needed: Need) -> Iterable[Claim]:
     return [
         Claim(
             "the aggregator heard that it was followed in full first",
-            bool(told) and any((t.status, t.extent) == ("STARTED", "full") for t in told),
+            any((t.status, t.extent) == ("STARTED", "full") for t in told),
         ),
         Claim("and then in part, because of the charge the household wants", bool(partly)),
         Claim(
