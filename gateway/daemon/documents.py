@@ -116,7 +116,7 @@ def _figures(document: offered.Availability) -> dict[tuple[str, str, bool], floa
     figures = {}
     for scope in document.scopes:
         holds = {
-            "down": scope.down.to_w if scope.down else None,
+            "down": _at_once_w(scope),
             "up": scope.up.to_w if scope.up else None,
             "now": scope.now_w,
         }
@@ -124,6 +124,13 @@ def _figures(document: offered.Availability) -> dict[tuple[str, str, bool], floa
             if value is not None:
                 figures[scope.target, name, scope.connected] = value
     return figures
+
+
+def _at_once_w(scope: offered.AvailableScope) -> float | None:
+    """What it can be held at now; what it draws, if that comes only later."""
+    if scope.down is None or scope.down.after_s:
+        return scope.now_w
+    return scope.down.to_w
 
 
 def _scope(snapshot: Snapshot, scope: Scoped) -> offered.AvailableScope:

@@ -77,6 +77,15 @@ def test_where_plugs_need_no_notice_a_start_just_past_is_now() -> None:
     assert short_notice(message, FAN, UTC + 0.7, replace(HOME, plug_notice_s=1))
 
 
+def test_the_notice_of_plugs_is_the_sites_to_say() -> None:
+    message = order(start=60, end=60 + HOUR)
+    why = short_notice(message, FAN, UTC, HOME)
+    assert why
+    assert "gives plugs 3600 s notice, this came 60 s before its start" in why.text
+    assert short_notice(message, FAN, UTC, replace(HOME, plug_notice_s=60)) is None
+    assert short_notice(message, FAN, UTC + 1, replace(HOME, plug_notice_s=60))
+
+
 @pytest.mark.parametrize(
     ("kind", "asset", "taken"),
     [

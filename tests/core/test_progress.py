@@ -185,6 +185,19 @@ def test_drawing_less_than_a_setpoint_without_a_way_to_raise_it_is_no_demand() -
     assert home.told()[-1][1:] == (Status.ACCEPTED, Extent.NONE, Reason.NO_DEMAND)
 
 
+@pytest.mark.parametrize("kind", [Kind.SETPOINT, Kind.FLOOR])
+def test_a_car_that_draws_less_than_its_charger_offers_has_no_demand(kind: Kind) -> None:
+    """The charger can be asked to offer more; what the car takes of it is the car's."""
+    part = given("ev", asked=6900, granted=6900, kind=kind)
+    message = order(targets=("asset:ev",), kind=kind, value=6900)
+    home = Home()
+    home.take(message)
+    home.live(range(60, 400), plan(part), seen(3000, asset="ev", set_since=60))
+    assert home.told("ev")[-1][1:] == (Status.ACCEPTED, Extent.NONE, Reason.NO_DEMAND)
+    home.live(range(400, 440), plan(replace(part, kind=Kind.CAP)), seen(7300, asset="ev", set_since=60))
+    assert home.told("ev")[-1][3] is Reason.NOT_FOLLOWING
+
+
 # --- limits inside the window -------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.model import Timetable
-from gateway.core.timetable import DAYS, Row, Transition, spans
+from gateway.core.timetable import DAYS, Clock, Row, Transition, moments, spans
 
 ZONES = ["Europe/London", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 YEAR_S = 365 * 86_400
@@ -31,9 +31,9 @@ def offset_s(zone: str, at_utc_s: float) -> int:
 def transitions(zone: str) -> list[Transition]:
     """The zone's transitions from two days before 2026 to the end of 2027, found hour by hour (the
     zones here change on the half hour at the finest)."""
-    moments = [FIRST_UTC_S - 2 * 86_400 + 1800 * half for half in range(2 * 24 * 735)]
-    found = [(moments[0], offset_s(zone, moments[0]))]
-    for moment in moments:
+    halves = [FIRST_UTC_S - 2 * 86_400 + 1800 * half for half in range(2 * 24 * 735)]
+    found = [(halves[0], offset_s(zone, halves[0]))]
+    for moment in halves:
         if (offset := offset_s(zone, moment)) != found[-1][1]:
             found.append((moment, offset))
     return found
@@ -176,6 +176,31 @@ def test_a_later_entry_lies_on_an_earlier_one() -> None:
 def test_a_time_that_is_none_is_refused(clock: str) -> None:
     with pytest.raises(ValueError):
         spans([Row(DAYS, clock, "23:00", 1.0)], LONDON, FIRST_UTC_S, FIRST_UTC_S + 1)
+
+
+@pytest.mark.parametrize("clock", ["00:00", "01:30", "07:00", "23:59"])
+@given(st.floats(FIRST_UTC_S, FIRST_UTC_S + YEAR_S), st.sets(st.sampled_from(DAYS), min_size=1))
+def test_each_moment_shows_its_time_on_the_wall_once_on_each_of_its_days(
+    clock: str, from_utc_s: float, days: set[str]
+) -> None:
+    to_utc_s = from_utc_s + 14 * 86_400
+    zone = ZoneInfo("Europe/London")
+    found = moments([Clock(sorted(days), clock)], LONDON, from_utc_s, to_utc_s)
+    walls = [datetime.fromtimestamp(utc_s, UTC).astimezone(zone) for utc_s, _ in found]
+    assert len({wall.date() for wall in walls}) == len(walls)
+    assert abs(len(walls) - 2 * len(days)) <= 1
+    for wall, (_, told) in zip(walls, found, strict=True):
+        assert DAYS[wall.weekday()] in days
+        assert told == clock
+        in_the_gap = (wall.month, wall.hour, wall.minute) == (3, 2, 0)
+        assert f"{wall:%H:%M}" == clock or in_the_gap
+
+
+def test_two_times_a_day_come_in_order_and_one_said_twice_comes_once() -> None:
+    week = [Clock(DAYS, "18:00"), Clock(["mon"], "07:00"), Clock(DAYS, "07:00")]
+    start = utc_s("2026-01-12")
+    found = moments(week, LONDON, start, start + 86_400)
+    assert found == ((start + 7 * 3600, "07:00"), (start + 18 * 3600, "18:00"))
 
 
 def test_a_zone_must_be_known_from_the_first_moment_on() -> None:
