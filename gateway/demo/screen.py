@@ -19,7 +19,7 @@ from gateway.demo.words import plain
 
 LEAST_WIDTH, LEAST_HEIGHT = 96, 30
 _HOUSE_W = 600.0
-_ROOM_C, _INSIDE_C = (18.0, 5.0), (-25.0, 15.0)  # where the thin bars begin, and how much they show
+_ROOM_C, _INSIDE_C = (18.0, 5.0), (-25.0, 18.0)  # where the thin bars begin, and how much they show
 _BOUNDARY_W = CAR_W + PUMP_W + FREEZER_W + _HOUSE_W
 _BAR, _TIME = 31, 36
 _NEWS = 7
@@ -212,7 +212,7 @@ def _span(seen: Glance, played: Played | None, span_s: float, style: str) -> Tex
 def _said(seen: Glance) -> RenderableType:
     table = Table.grid(expand=True)
     table.add_column(ratio=1)
-    table.add_column(width=35)
+    table.add_column(width=38)
     table.add_row(
         Panel(_news(seen), title="what happened and what was heard", title_align="left", border_style=_QUIET),
         Panel(_readings(seen), title="last minutes", title_align="left", border_style=_QUIET),
@@ -234,10 +234,10 @@ def _news(seen: Glance) -> RenderableType:
 
 
 def _readings(seen: Glance) -> RenderableType:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=8)
-    table.add_column(width=8, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(width=8, min_width=8, no_wrap=True)
+    table.add_column(width=9, min_width=9, no_wrap=True, justify="right")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for point in POINTS:
         table.add_row(point, *_reading(seen.readings.get(point)))
     lost = Text(f"{seen.missing} without a value", style="yellow" if seen.missing else _QUIET)
@@ -250,10 +250,10 @@ def _readings(seen: Glance) -> RenderableType:
 def _reading(reading: Reading | None) -> tuple[RenderableType, RenderableType]:
     if reading is None:
         return "", Text("none yet", style=_QUIET)
-    good = reading.quality == "OK"
-    power = "-" if reading.power_kw is None else f"{reading.power_kw:.3f}"
-    words = plain(f"kW {reading.quality} no. {reading.seq}")
-    return power, Text(words, style="" if good else "yellow")
+    power = "-" if reading.power_kw is None else f"{reading.power_kw:.3f} kW"
+    if reading.quality == "OK":
+        return power, Text(f"no. {reading.seq}", style=_QUIET)
+    return power, Text(plain(f"{reading.quality} no. {reading.seq}"), style="yellow")
 
 
 def _clock(since_s: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -11,6 +12,7 @@ from gateway.demo.log import Observation
 from gateway.demo.reading import Reading
 from gateway.demo.scenes import TITLES
 
+_BY_NUMBER = re.compile(r" by instruction [0-9a-f-]{36}")  # nobody reads thirty-six digits in passing
 _POLLS = ("GetConfiguration", "GetCompositeSchedule", "TriggerMessage")
 
 
@@ -53,7 +55,7 @@ def status_words(status: Status) -> str:
         f"{t.get('asset') or t.get('target')} {t.get('status')} {t.get('extent', '')} {t.get('text') or ''}"
         for t in status.targets
     ]
-    said = ", ".join(" ".join(one.split()) for one in found)
+    said = _BY_NUMBER.sub("", ", ".join(" ".join(one.split()) for one in found))
     return plain(said if status.reception == "OK" and said else f"{status.reception} {said}".strip())
 
 

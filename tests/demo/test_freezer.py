@@ -43,12 +43,13 @@ def test_the_thermostat_keeps_it_in_its_band() -> None:
     assert powers_w == {2.0, 112.0}
 
 
-def test_filled_with_goods_it_has_work_for_a_minute_and_more() -> None:
+def test_filled_with_goods_it_has_work_for_minutes() -> None:
+    """With the pauses of the scenes in between, to the end of the run."""
     freezer, seconds = Freezer(), 0
     while freezer.power_w > 50.0 or not seconds:
         freezer.tick(1.0, has_mains=True)
         seconds += 1
-    assert 75 <= seconds <= 180
+    assert 180 <= seconds <= 240
 
 
 def test_half_a_minute_without_mains_warms_it_by_about_a_degree() -> None:

@@ -67,6 +67,25 @@ def test_an_instruction_that_is_over_is_not_shown() -> None:
     assert "no instruction" in _row(_shown(view.picture(_at(50))), " room")
 
 
+def test_an_instruction_that_ended_by_itself_gives_way_to_the_one_that_goes_on() -> None:
+    limited = {"extent": "none", "text": "room 19.0 °C, minimum 19.0 °C"}
+    run = [
+        *_at(10),
+        runs.status(11.0, 7, "heat", **limited),
+        runs.status(12.0, 5, "heat"),
+        runs.status(13.0, 7, "heat", **limited),
+    ]
+    assert "not now: room 19.0 °C" in _row(_shown(view.picture(run)), " room")
+    run.append(runs.status(14.0, 7, "heat", status="SUCCEEDED"))
+    assert "followed, measured" in _row(_shown(view.picture(run)), " room")
+
+
+def test_it_counts_the_minutes_that_have_no_value() -> None:
+    shown = "\n".join(_shown(view.picture(_at(260))))
+    assert "16 heard, 8 without a value" in shown
+    assert "- MISSING no. 4" in shown
+
+
 def test_without_the_daemon_it_shows_who_comes_back_by_itself() -> None:
     shown = _shown(view.picture(_at(200)))
     assert "daemon gone for 55 s" in shown[0]
@@ -96,9 +115,9 @@ def test_it_shows_what_was_said_last() -> None:
     assert "household: homeflex soc 55 ev" in "\n".join(_shown(view.picture(_at(40))))
     shown = "\n".join(_shown(view.picture(_at(50))))
     for words in (
-        "stranger sends forged: ev, heat, freezer at most 0 kW",
+        "stranger sends forged: ev, heat, freezer at most 0 k",
         "INVALID_SIGNATURE",
-        "1.200 kW OK no. 1",
+        "1.200 kW no. 1",
         "4 heard, 0 without a value",
     ):
         assert words in shown
@@ -154,6 +173,19 @@ def test_every_observation_of_a_run_has_its_line_or_none() -> None:
     ):
         assert words in lines
     assert not any("Switch.GetStatus" in text for text in lines)
+
+
+def test_an_instruction_is_not_told_by_its_number() -> None:
+    text = "held at 1.4 kW by instruction c2c97937-dbd3-4829-9546-f94bf723205c (bm)"
+    assert (
+        line(runs.status(1.0, 1, "ev", text=text)) == "aggregator hears ev STARTED full held at 1.4 kW (bm)"
+    )
+
+
+def test_what_the_household_typed_is_told_without_where_its_home_is() -> None:
+    arguments = ["override", "heat", "--for", "12s", "--config", "/tmp/somewhere/homeflex.toml"]
+    said = {"arguments": arguments, "scene": 5, "what": "given", "code": None, "output": ""}
+    assert line(runs.at(1.0, "command", **said)) == "household: homeflex override heat --for 12s"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ OFF_BELOW_C = -20.0
 class Freezer:
     """The freezer. `inside_c` is what a thermometer between the goods shows."""
 
-    def __init__(self, inside_c: float = -13.5) -> None:
+    def __init__(self, inside_c: float = -9.5) -> None:
         self.inside_c = inside_c
         self.power_w = 0.0
         self._calls = True  # the thermostat calls for cold
