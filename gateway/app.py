@@ -28,7 +28,6 @@ from gateway.daemon.config import Config, ConfigError
 from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
-from gateway.daemon.heap import keep_small
 from gateway.daemon.home import Home
 from gateway.daemon.limits import limits_of
 from gateway.daemon.log import set_up_log
@@ -176,7 +175,6 @@ class Daemon:
                 group.create_task(self._keep(), name="keep"),
                 group.create_task(self._reload_when_asked(), name="reload"),
                 group.create_task(self.post.run(), name="post"),
-                group.create_task(keep_small(), name="heap"),
             ]
             if uplink:
                 tasks.append(group.create_task(uplink.run(), name="uplink"))
