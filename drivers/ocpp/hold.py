@@ -6,14 +6,15 @@ Level-triggered: each turn compares what is wanted with what the charger accepte
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from drivers.base import Applied, DeviceEvent, DevicePort, Proof, Refused, Want
 from drivers.ocpp.calls import NO_SUCH_CALL
 from drivers.ocpp.connection import Negative, NoAnswer, Superseded
+from drivers.ocpp.held import PAUSE, Held, Refusal
 from drivers.ocpp.lease import Aim, Leases
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Limit, Profile
+from drivers.ocpp.resume import Help, Resume
 from drivers.ocpp.settings import Settings, ability
 from drivers.ocpp.station import DRAWS_W, Session, Station
 
@@ -22,26 +23,6 @@ TRIES_MAX = 3  # of what is answered with an error
 SUPERSEDED_S = 0.05  # what was wanted went while it waited for its turn: decide anew
 REFUSED_FOR_S = 600.0  # no new search for a way to say it meanwhile
 _OVER_SHARE, _OVER_W = 1.05, 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the charger accepted last. Limit None: nothing of ours lies over the session."""
-
-    session: Session
-    limit: Limit | None
-    proof: Proof
-    at_s: float
-    since_s: float  # of this limit
-
-
-@dataclass(slots=True)
-class _Resume:
-    """A session that is to draw again after a pause."""
-
-    since_s: float
-    said_again: bool = False
-    kicked: bool = False
 
 
 class Hold:
@@ -58,13 +39,12 @@ class Hold:
         self._pace = pace
         self._began_s = port.monotonic()
         self._answered: tuple[int, bool] | None = None  # serial, and whether it is held
-        self._held: _Held | None = None
-        self._resume: _Resume | None = None
-        self._kick = False
+        self._held: Held | None = None
+        self._resume: Resume | None = None
         self._aimed: Want | None = None
-        self._refusal: tuple[Session, float, str] | None = None
+        self._refusal: Refusal | None = None
         self._failures = 0
-        self._retry_s = -math.inf
+        self._retry: tuple[int, float] = (0, -math.inf)  # serial, and when it may be tried again
         self._told_over = False
 
     def forget(self) -> None:
@@ -82,7 +62,7 @@ class Hold:
         want, session = self._port.latest(), self._station.session
         if want is None:
             return math.inf
-        if (wait_s := self._wait_s(session)) > 0:
+        if (wait_s := self._wait_s(want, session)) > 0:
             return wait_s
         if session is None:
             self._held = self._resume = None
@@ -99,9 +79,9 @@ class Hold:
 
     # --- when -----------------------------------------------------------------------------------------
 
-    def _wait_s(self, session: Session | None) -> float:
-        """How long to wait for what must be known first."""
-        waits_s = [self._retry_s]
+    def _wait_s(self, want: Want, session: Session | None) -> float:
+        """How long to wait for what must be known first, or before what failed is tried again."""
+        waits_s = [self._retry[1]] if self._retry[0] == want.serial else [-math.inf]
         if session is None and not self._station.is_known:
             waits_s.append(self._began_s + self._pace.known_s)
         if session is not None and session.id is None:
@@ -109,11 +89,12 @@ class Hold:
         return max(waits_s) - self._port.monotonic()
 
     async def _tend(self, want: Want, session: Session) -> float:
-        held, limit = self._of(session), self._target(want, session)
+        now_s, held, limit = self._port.monotonic(), self._of(session), self._target(want, session)
+        refusal = self._refusal
+        if refusal and refusal.stands(session, limit, now_s):
+            self._refuse(want, refusal.why)
+            return refusal.until_s - now_s
         is_new = self._answered is None or self._answered[0] != want.serial
-        if limit is not None and self._refusal and (wait_s := self._refused_s(session)) > 0:
-            self._refuse(want, self._refusal[2])
-            return wait_s
         if held is None or held.limit != limit:
             wait_s = self._rise_wait_s(held, limit)
         elif is_new and limit is not None:
@@ -121,57 +102,50 @@ class Hold:
         else:
             if is_new:
                 self._answer(want, held.proof)
-            wait_s = self._upkeep_s(held, want)
+            self._watch_power(held)
+            wait_s = min(self._renewal_s(held, want), await self._help(held))
         if wait_s <= 0:
             await self._write(session, held, limit)
-            return 0.0
-        return wait_s
+        return max(0.0, wait_s)
 
-    def _rise_wait_s(self, held: _Held | None, limit: Limit | None) -> float:
+    def _rise_wait_s(self, held: Held | None, limit: Limit | None) -> float:
         """What is left until a higher limit may follow; down, and back to the owner, goes at once."""
         if held is None or held.limit is None or limit is None or limit.a10 <= held.limit.a10:
             return 0.0
         return held.at_s + self._pace.change_s - self._port.monotonic()
 
-    def _upkeep_s(self, held: _Held, want: Want) -> float:
-        """Until what is held must be said again: to renew our own lease, or for a session that rests."""
-        now_s = self._port.monotonic()
-        dues_s = [self._resume_s(held)]
-        if want.at_most_w is None and held.limit is not None:
-            dues_s.append(held.at_s + RENEW_AT * self._settings.lease_s)
-        if held.limit is not None and not self._told_over:
-            over_s = held.since_s + self._pace.follow_s
-            dues_s += [over_s] if now_s < over_s else []
-            self._watch_power(held, now_s >= over_s)
-        return min(dues_s) - now_s
+    def _renewal_s(self, held: Held, want: Want) -> float:
+        """Until our own lease over a low fail-safe is renewed; that of a want is by the next want."""
+        if want.at_most_w is not None or held.limit is None:
+            return math.inf
+        return held.at_s + RENEW_AT * self._settings.lease_s - self._port.monotonic()
 
-    def _resume_s(self, held: _Held) -> float:
-        """When to help a session that draws nothing after a pause: the limit again, then 0 and the limit."""
-        resume, station = self._resume, self._station
+    async def _help(self, held: Held) -> float:
+        """Help a session that draws nothing after a pause; 0: by saying the limit again."""
+        resume, station, now_s = self._resume, self._station, self._port.monotonic()
         if resume is None:
             return math.inf
-        if station.metered_s > resume.since_s and (station.power_w or 0.0) > DRAWS_W:
-            self._resume = None
-            return math.inf
-        now_s = self._port.monotonic()
-        if not resume.said_again and held.limit is not None:
-            return resume.since_s + self._pace.again_s
-        due_s = resume.since_s + self._pace.resume_s
+        draws = station.metered_s > resume.since_s and (station.power_w or 0.0) > DRAWS_W
+        due_s, need = resume.due(draws, can_repeat=held.limit is not None)
         if now_s < due_s:
-            return due_s
-        if resume.kicked:
+            return due_s - now_s
+        if need is Help.PAUSE:
+            resume.pause(now_s)
+            await self._leases.lay(held.session, self._only_in(held.session, PAUSE))
+        elif need is not Help.AGAIN:
             self._resume = None
-            self._station.tell_once("carNotTaking", "the car takes no current after a pause", "info")
+            if need is Help.NO_MORE:
+                self._station.tell_once("carNotTaking", "the car takes no current after a pause", "info")
             return math.inf
-        self._kick = True
-        return -math.inf
+        return 0.0
 
-    def _watch_power(self, held: _Held, had_its_time: bool) -> None:
+    def _watch_power(self, held: Held) -> None:
+        """Tell of a charger that draws more than it accepted, once for each limit."""
         station, limit = self._station, held.limit
-        over_w = (limit.power_w * _OVER_SHARE + _OVER_W) if limit else math.inf
-        if not had_its_time or station.metered_s < held.since_s + self._pace.follow_s:
+        had_its_time = station.metered_s >= held.since_s + self._pace.follow_s
+        if limit is None or self._told_over or not had_its_time:
             return
-        if (station.power_w or 0.0) > over_w:
+        if (station.power_w or 0.0) > limit.power_w * _OVER_SHARE + _OVER_W:
             self._told_over = True
             text = f"the charger draws {station.power_w:.0f} W above a limit that it accepted"
             self._port.report(DeviceEvent("notFollowing", text, "warning"))
@@ -179,10 +153,15 @@ class Hold:
     # --- what -----------------------------------------------------------------------------------------
 
     def _target(self, want: Want, session: Session | None) -> Limit | None:
-        """What is to lie over a session; None: nothing, the fail-safe is its owner's will."""
+        """What is to lie over a session; None: nothing, the fail-safe is its owner's will.
+
+        Over a fail-safe that is low the owner's will is the full rating, as long as we are there to renew
+        it; a session without an id has only the fail-safe, as defaults wear the charger's memory.
+        """
         wiring = self._settings.wiring
         if want.at_most_w is None:
-            return wiring.most if self._settings.failsafe.a10 < wiring.most.a10 else None
+            can_rise = session is None or session.id is not None
+            return wiring.most if can_rise and self._settings.failsafe.a10 < wiring.most.a10 else None
         level_w = self._ability.at_or_below(want.at_most_w) or 0
         return wiring.at_most(level_w, session.phases if session else None)
 
@@ -195,42 +174,49 @@ class Hold:
         self._aimed = want
         return session, limit
 
-    async def _write(self, session: Session, held: _Held | None, limit: Limit | None) -> None:
+    async def _write(self, session: Session, held: Held | None, limit: Limit | None) -> None:
         """Bring the charger to what is wanted, and tell how that is known."""
-        now_s, resume = self._port.monotonic(), self._resume
-        if self._kick and resume:
-            await self._pause_once(session, resume)
+        now_s = self._port.monotonic()
         self._aimed = self._port.latest()
         if limit is None:
-            await self._give_back(session)
+            proof = await self._give_back(session, held)
         else:
             await self._leases.lay(session, self._aim)
             limit = self._target(self._aimed, session) if self._aimed else limit
-        is_same = held is not None and held.limit == limit
-        proof = held.proof if held and is_same else await self._proof(limit, held)
-        since_s = held.since_s if held and is_same else now_s
-        self._held = _Held(session, limit, proof, now_s, since_s)
-        self._failures, self._refusal = 0, None
-        if is_same and resume:
-            resume.said_again = True
-        if not is_same:
-            self._told_over = False
-            self._resume = _Resume(now_s) if _is_pause(held) and not _is_pause(self._held) else None
+            is_renewal = held is not None and held.limit == limit
+            proof = held.proof if held and is_renewal else await self._proof(limit)
+        self._note(session, held, limit, proof, now_s)
         if self._aimed:
             self._answer(self._aimed, proof)
 
-    async def _pause_once(self, session: Session, resume: _Resume) -> None:
-        """Some cars that slept through a pause wake when a second one ends."""
-        self._kick = False
-        resume.kicked, resume.since_s = True, self._port.monotonic()
-        await self._leases.lay(session, self._only_in(session, Limit(0, 0)))
+    def _note(
+        self, session: Session, held: Held | None, limit: Limit | None, proof: Proof, now_s: float
+    ) -> None:
+        self._failures, self._refusal = 0, None
+        if held is not None and held.limit == limit:
+            self._held = Held(session, limit, proof, now_s, held.since_s)
+            if self._resume:
+                self._resume.said_again = True
+            return
+        self._held, self._told_over = Held(session, limit, proof, now_s, now_s), False
+        ends_pause = held is not None and held.limit == PAUSE and limit != PAUSE
+        self._resume = Resume(now_s, self._pace) if ends_pause else None
 
-    async def _give_back(self, session: Session) -> None:
-        """Take our lease out; a charger that cannot gets one that takes nothing from its owner."""
+    async def _give_back(self, session: Session, held: Held | None) -> Proof:
+        """Take our lease out; where it stays, one goes over it that takes nothing from its owner."""
         try:
             await self._leases.take_out(session)
+            in_force = await self._leases.in_force()
         except Negative:
+            stays, in_force = True, None
+        else:
+            ours, owners = held.limit if held else None, self._settings.failsafe
+            stays = in_force is not None and ours is not None and in_force.a10 <= ours.a10 < owners.a10
+        if stays:
             await self._leases.lay(session, self._only_in(session, self._settings.wiring.most))
+            return Proof.WRITTEN
+        is_free = in_force is not None and in_force.a10 >= self._settings.failsafe.a10
+        return Proof.READ_BACK if is_free else Proof.WRITTEN
 
     def _only_in(self, session: Session, limit: Limit) -> Aim:
         def aim() -> tuple[Session, Limit] | None:
@@ -239,17 +225,13 @@ class Hold:
 
         return aim
 
-    async def _proof(self, limit: Limit | None, held: _Held | None) -> Proof:
+    async def _proof(self, limit: Limit | None) -> Proof:
         """Read back, where the charger tells what is in force."""
         in_force = await self._leases.in_force()
-        if in_force is None:
-            return Proof.WRITTEN
-        if limit is not None:
-            return Proof.READ_BACK if in_force.a10 <= limit.a10 else Proof.WRITTEN
-        least = self._settings.failsafe.a10
-        return Proof.READ_BACK if in_force.a10 >= least else Proof.WRITTEN
+        shows_it = in_force is not None and limit is not None and in_force.a10 <= limit.a10
+        return Proof.READ_BACK if shows_it else Proof.WRITTEN
 
-    def _of(self, session: Session) -> _Held | None:
+    def _of(self, session: Session) -> Held | None:
         held = self._held
         is_same = held and (held.session.id, held.session.since_s) == (session.id, session.since_s)
         return held if is_same else None
@@ -267,31 +249,28 @@ class Hold:
             self._port.refused(want, why)
 
     def _later(self) -> float:
-        """No answer is nobody's no: the same again, ever later."""
+        """No answer is nobody's no: the same again, ever later; a newer want goes at once."""
         self._failures += 1
         wait_s = self._pace.retry_s * 2.0 ** min(self._failures - 1, 5)
-        self._retry_s = self._port.monotonic() + wait_s
-        return wait_s
+        want = self._port.latest()
+        self._retry = (want.serial if want else 0, self._port.monotonic() + wait_s)
+        return 0.0
 
     def _refused(self, session: Session, error: Refused) -> float:
         is_transient = isinstance(error, Negative) and error.code not in NO_SUCH_CALL
         if is_transient and self._failures < TRIES_MAX - 1:
             return self._later()
+        now_s, want = self._port.monotonic(), self._aimed or self._port.latest()
         self._failures = 0
-        until_s = self._port.monotonic() + REFUSED_FOR_S
-        self._refusal = session, until_s, str(error)
-        self._held = None
-        self._station.tell_once("monitorOnly", f"no limit can be set: {error}")
-        if want := self._aimed or self._port.latest():
-            self._refuse(want, str(error))
-        return 0.0
-
-    def _refused_s(self, session: Session) -> float:
-        """How much longer this session's charger is not asked again."""
-        if self._refusal is None or self._refusal[0].since_s != session.since_s:
+        self._station.tell_once("monitorOnly", f"a limit cannot be set: {error}")
+        if want is None:
             return 0.0
-        return self._refusal[1] - self._port.monotonic()
-
-
-def _is_pause(held: _Held | None) -> bool:
-    return held is not None and held.limit is not None and held.limit.a10 == 0
+        limit = self._target(want, session)
+        if want.at_most_w is None:  # nothing of ours is in the way of the fail-safe, or not for long
+            self._held = Held(session, limit, Proof.WRITTEN, now_s, now_s)
+            self._answer(want, Proof.WRITTEN)
+            return 0.0
+        self._held = None
+        self._refusal = Refusal(session, limit == PAUSE, now_s + REFUSED_FOR_S, str(error))
+        self._refuse(want, str(error))
+        return 0.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from drivers.base import Proof
 from drivers.ocpp.settings import Settings, ability
-from tests.drivers.ocpp_house import Hub, home, profile_in, serving
+from tests.drivers.ocpp_house import QUICK, Hub, home, profile_in, serving
 from tests.drivers.running import running
 from tests.fakes.charger import START_UTC_S, Charger, moment
 
@@ -337,7 +338,7 @@ async def test_a_charger_that_takes_no_limits_says_so_and_is_not_pestered() -> N
             await at.port.until(lambda want=want: at.port.answered(want))  # type: ignore[misc]
         assert len(at.port.refusals) == 3
         assert "takes no limit" in at.port.refusals[0][1]
-        assert len(at.charger.limits()) == 6  # each way once
+        assert len(at.charger.limits()) == 12  # each way once for a pause, and once for a limit
         await at.port.holds(None)  # giving back is never refused
 
 
@@ -351,6 +352,28 @@ async def test_an_error_is_no_fault_of_the_way() -> None:
         await at.port.until(lambda: at.port.answered(want))
         assert at.charger.limits() == [10.0, 10.0]
         assert at.port.done[-1].want == want
+
+
+async def test_a_lower_want_does_not_wait_for_a_failed_one() -> None:
+    async with home(pace=replace(QUICK, retry_s=30)) as at:
+        await at.session()
+        at.charger.quirks.errors = {"SetChargingProfile": "InternalError"}
+        at.port.want(2300)
+        await at.charger.until(lambda: at.charger.limits() == [10.0])
+        await asyncio.sleep(0.05)
+        at.charger.quirks.errors = {}
+        await at.port.holds(0)
+
+
+async def test_what_stays_after_it_was_taken_out_is_laid_over() -> None:
+    def keeps(charger: Charger) -> None:
+        charger.quirks.statuses = {"ClearChargingProfile": "Accepted"}
+
+    async with home(keeps) as at:
+        await at.session()
+        await at.port.holds(0)
+        await at.port.holds(None)
+        assert at.charger.limit_a() == 32
 
 
 async def test_smart_charging_that_is_not_there_is_refused_at_once() -> None:
@@ -373,6 +396,8 @@ async def test_zero_amperes_refused_is_a_want_refused() -> None:
         await at.port.until(lambda: at.port.answered(want))
         assert at.port.refusals[-1][0] == want
         assert at.charger.limit_a() == 10  # the lease before runs on to its end
+        await at.port.holds(1840)  # only pauses are refused
+        assert at.charger.limit_a() == 8
 
 
 # --- sessions without an id ---

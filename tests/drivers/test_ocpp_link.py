@@ -13,8 +13,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from drivers.base import Links, Unreachable, WrongDevice
+from drivers.ocpp.connection import NoAnswer
 from drivers.ocpp.driver import Ocpp
-from drivers.ocpp.link import identity
+from drivers.ocpp.link import Link, identity
+from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
 from tests.drivers.ocpp_house import QUICK, Hub, home, serving
 from tests.drivers.running import running
@@ -212,6 +214,56 @@ async def test_the_newest_connection_of_a_charger_counts() -> None:
         async with asyncio.timeout(1):
             assert "currentTime" in str(await newer.recv())
         await newer.close()
+
+
+class _Deaf:
+    """Serves a connection and takes no interest."""
+
+    def asked(self, _action: str, _payload: Payload) -> Payload | None:
+        return None
+
+    def alive(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("how", ["drop", "takeover", "end"])
+async def test_every_pending_call_ends_with_its_connection(port: int, how: str) -> None:
+    async with Link("127.0.0.1", port) as link:
+        with link.seat("garage", None) as seat:
+            charger = Charger(port, reconnect_s=60)
+            charger.quirks.silent = True
+            async with charger:
+                connection = await seat.taken()
+                connection.serve(_Deaf())
+                calls = [
+                    asyncio.create_task(connection.call("Heartbeat", dict, timeout_s=60)) for _ in range(3)
+                ]
+                await charger.until(lambda: charger.asked != [])
+                if how == "drop":
+                    charger.drop()
+                elif how == "takeover":
+                    await charger.open_socket()
+                else:
+                    connection.end("enough")
+                async with asyncio.timeout(1):
+                    ends = await asyncio.gather(*calls, return_exceptions=True)
+                assert [type(end) for end in ends] == [NoAnswer] * 3
+                with pytest.raises(NoAnswer):
+                    await connection.call("Heartbeat", dict, timeout_s=60)
+
+
+async def test_a_bug_in_serving_a_charger_is_not_hidden(port: int) -> None:
+    class Broken(_Deaf):
+        def asked(self, _action: str, _payload: Payload) -> Payload | None:
+            raise LookupError("a bug")
+
+    async with Link("127.0.0.1", port) as link:
+        with link.seat("garage", None) as seat:
+            async with Charger(port, reconnect_s=60):
+                connection = await seat.taken()
+                connection.serve(Broken())
+                with pytest.raises(LookupError, match="a bug"):
+                    await asyncio.wait_for(connection.over(), 1)
 
 
 async def test_a_stop_says_that_it_goes_away() -> None:
