@@ -22,7 +22,7 @@ Series = list[tuple[float, float]]  # (UTC seconds, value)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An instruction that was accepted for an asset: so much for all its assets together."""
+    """An instruction that was accepted for an asset: so much for all its assets together, until cancelled."""
 
     asset: str
     begin_utc_s: float
@@ -61,9 +61,9 @@ def stacked(log: Iterable[Observation], facts: Sequence[str]) -> list[Series]:
 
 def asked(log: Sequence[Observation]) -> list[Asked]:
     """What the aggregator asked for and the home accepted, asset by asset."""
-    seen, end_utc_s = Evidence(log), max((one.at_utc_s for one in log), default=0.0)
+    seen = Evidence(log)
     return [
-        Asked(asset, order.at_utc_s, min(end_utc_s, order.until_utc_s), order.cap_w, len(assets) > 1)
+        Asked(asset, order.at_utc_s, order.until_utc_s, order.cap_w, len(assets) > 1)
         for order in _orders(log, seen)
         for assets in [_assets(order)]
         for asset in assets

@@ -63,7 +63,7 @@ def picture(observations: Sequence[Observation]) -> RenderableType:
     seen = Glance()
     for one in observations:
         seen.take(one)
-    return screen.picture(seen, _verdicts(seen, observations))
+    return screen.picture(seen, _verdicts(observations))
 
 
 async def _live(log: Log, console: Console) -> None:
@@ -75,7 +75,7 @@ async def _live(log: Log, console: Console) -> None:
                 seen.take(one)
             shown = len(log.observations)
             if judged != seen.scenes_ended:
-                judged, told = seen.scenes_ended, _verdicts(seen, log.observations)
+                judged, told = seen.scenes_ended, _verdicts(log.observations)
             live.update(screen.picture(seen, told), refresh=True)
             await asyncio.sleep(_SHOWN_EVERY_S)
 
@@ -93,7 +93,5 @@ async def _lines(log: Log, console: Console) -> None:
         await asyncio.sleep(_SHOWN_EVERY_S)
 
 
-def _verdicts(seen: Glance, observations: Sequence[Observation]) -> dict[int, Verdict]:
-    """What the judge says of the scenes that are over."""
-    over = {number for number, played in seen.scenes.items() if played.ended_utc_s is not None}
-    return {verdict.number: verdict for verdict in scenes(observations) if verdict.number in over}
+def _verdicts(observations: Sequence[Observation]) -> dict[int, Verdict]:
+    return {verdict.number: verdict for verdict in scenes(observations)}

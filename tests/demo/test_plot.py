@@ -12,6 +12,7 @@ import pytest
 
 from gateway.demo import plot, svg
 from gateway.demo.log import Observation
+from gateway.demo.story import asked, marks, reasons
 from tests.demo import runs
 
 Run = list[Observation]
@@ -48,6 +49,15 @@ class Drawing:
             for one in self.root.iter()
             for title in one.findall(f"{SVG}title")
             if "".join(title.itertext()).startswith(hint)
+        ]
+
+    def boxes(self, hint: str) -> list[tuple[float, float]]:
+        """(left, right) of the boxes with that hint."""
+        return [
+            (float(one.attrib["x"]), float(one.attrib["x"]) + float(one.attrib["width"]))
+            for one in self.root.iter(f"{SVG}rect")
+            for title in one.findall(f"{SVG}title")
+            if "".join(title.itertext()) == hint
         ]
 
     def x(self, second: float) -> float:
@@ -157,21 +167,17 @@ def test_limits_in_force_are_bands_from_when_the_device_heard_them_to_their_end(
         "held off for 60 s",  # the plug by itself
     ):
         assert words in hints
-    (band,) = (
-        one
-        for one in drawing.root.iter(f"{SVG}rect")
-        for title in one.findall(f"{SVG}title")
-        if "".join(title.itertext()) == "held to 5.89 kW for 52 s"
-    )
-    assert float(band.attrib["x"]) == pytest.approx(drawing.x(69.8), abs=0.1)
-    assert float(band.attrib["width"]) == pytest.approx(drawing.x(122.2) - drawing.x(69.8), abs=0.2)
+    (band,) = drawing.boxes("held to 5.89 kW for 52 s")
+    assert band == pytest.approx((drawing.x(69.8), drawing.x(122.2)), abs=0.2)
 
 
 def test_what_was_asked_is_a_strip_and_what_was_refused_is_none(drawing: Drawing) -> None:
-    asked = [hint for hint in drawing.hints() if hint.startswith("asked")]
-    assert asked.count("asked: at most 1.4 kW") == 2  # scenes 1 and 4
-    assert asked.count("asked: at most 0 kW") == 4  # scenes 2, 3, 5 and 7; neither bm nor forged
-    assert asked.count("asked: at most 1.6 kW together") == 3  # scene 6, of three assets
+    hints = [hint for hint in drawing.hints() if hint.startswith("asked")]
+    assert hints.count("asked: at most 1.4 kW") == 2  # scenes 1 and 4
+    assert hints.count("asked: at most 0 kW") == 4  # scenes 2, 3, 5 and 7; neither bm nor forged
+    assert hints.count("asked: at most 1.6 kW together") == 3  # scene 6, of three assets
+    strips = drawing.boxes("asked: at most 1.4 kW")
+    assert strips[0] == pytest.approx((drawing.x(6.0), drawing.x(36.0)), abs=0.2)
 
 
 def test_each_scene_is_a_band_of_its_verdict_with_every_claim_behind_it(drawing: Drawing) -> None:
@@ -218,7 +224,27 @@ def test_reasons_stand_in_words_at_their_asset(drawing: Drawing) -> None:
     shown = [words for words, _, _ in drawing.texts()]
     assert any(words.startswith("0.09 kWh still needed by") for words in shown)
     assert "comfortLimit" in shown  # this log has no words for it
-    assert "cancelled" not in shown
+    assert "none" not in shown
+
+
+def test_a_reason_that_is_told_again_at_once_stands_once_and_later_again() -> None:
+    silent = {"extent": "none", "reason": "deviceOffline", "text": "device does not answer"}
+    run = [runs.status(second, number, "ev", **silent) for second, number in ((10, 1), (12, 2), (40, 3))]
+    assert [mark.at_utc_s - runs.T0 for mark in reasons(run)] == [10.0, 40.0]
+
+
+def test_an_instruction_that_is_sent_again_is_asked_once() -> None:
+    run = runs.good_run()
+    (order,) = (
+        one for one in run if one.kind == "sent" and (one.facts["scene"], one.facts["what"]) == (2, "set")
+    )
+    again = replace(order, at_utc_s=order.at_utc_s + 1.0, facts=order.facts | {"what": "again"})
+    assert len(asked([*run, again])) == len(asked(run))
+
+
+def test_what_was_refused_is_named_by_what_was_sent_last_before() -> None:
+    texts = [mark.text for mark in marks([runs.refusal(1.0, 99, "REPLAYED")])]
+    assert texts == ["a message refused: REPLAYED"]
 
 
 def test_words_in_a_row_do_not_cover_each_other(drawing: Drawing) -> None:
@@ -278,12 +304,14 @@ def test_hostile_text_is_shown_and_never_markup() -> None:
     [
         [],
         [runs.at(1.0, "second", pump_w=2400.0, house_w=300.0, room_c=20.0)],
-        [runs.at(1.0, "second", pump_w="much", charger_w=float("nan"), freezer_w=None)],
+        [runs.at(1.0, "second", pump_w="much", charger_w=float("nan"), car_soc=float("nan"))],
         [runs.at(1.0, "scene", number=1, what="began")],
     ],
 )
 def test_a_log_that_has_next_to_nothing_is_drawn_too(run: Run) -> None:
-    assert Drawing(run).root.tag == f"{SVG}svg"
+    drawing = Drawing(run)
+    assert drawing.root.tag == f"{SVG}svg"
+    assert "nan" not in drawing.text
 
 
 @pytest.mark.parametrize("hours", [1, 12])

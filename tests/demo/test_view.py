@@ -55,7 +55,10 @@ def test_it_shows_each_limit_in_force_and_for_how_long_the_device_keeps_it() -> 
     assert "at most 1.38 kW, lets go in 68 s" in _row(shown, "car")
     assert "held off, lets go in 95 s" in _row(shown, "heat pump")
     assert "held off, lets go in 36 s" in _row(shown, "freezer")
-    assert "its owner's" in _row(_shown(view.picture(_at(110))), "freezer")
+    assert "▊┃·" in _row(shown, "car")
+    later = _shown(view.picture(_at(110)))
+    assert "its owner's" in _row(later, "freezer")
+    assert "┃" not in _row(later, "freezer")
 
 
 def test_it_shows_why_an_instruction_is_followed_in_part() -> None:
@@ -76,7 +79,7 @@ def test_an_instruction_that_ended_by_itself_gives_way_to_the_one_that_goes_on()
         runs.status(13.0, 7, "heat", **limited),
     ]
     assert "not now: room 19.0 °C" in _row(_shown(view.picture(run)), " room")
-    run.append(runs.status(14.0, 7, "heat", status="SUCCEEDED"))
+    run.append(runs.status(14.0, 7, "heat", status="SUCCEEDED", **limited))
     assert "followed, measured" in _row(_shown(view.picture(run)), " room")
 
 
@@ -173,6 +176,7 @@ def test_every_observation_of_a_run_has_its_line_or_none() -> None:
     ):
         assert words in lines
     assert not any("Switch.GetStatus" in text for text in lines)
+    assert line(runs.asked(1.0, "charger", "GetConfiguration")) is None
 
 
 def test_an_instruction_is_not_told_by_its_number() -> None:
@@ -203,6 +207,15 @@ async def test_where_there_is_no_room_for_a_picture_there_are_lines(
     assert ("--- scene 1: a cap on the car is followed" in out.getvalue()) is shows_lines
     assert ("car 7360 W at 55%, pump 2400 W, room 20.02 °C" in out.getvalue()) is shows_lines
     assert ("what happened and what was heard" in out.getvalue()) is not shows_lines
+
+
+async def test_a_scene_has_its_sign_on_the_terminal_as_soon_as_it_is_over() -> None:
+    out, seen = io.StringIO(), Log()
+    for one in runs.good_run():
+        seen.observations.append(one)
+    async with view.showing(seen, Console(file=out, width=100, height=40, force_terminal=True)):
+        await asyncio.sleep(0.05)
+    assert out.getvalue().count("✔") >= 8
 
 
 def test_a_glance_is_the_same_however_often_it_looks() -> None:
