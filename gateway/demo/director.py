@@ -127,8 +127,8 @@ async def _play_all(prompter: Prompter, hours: Timing, began_utc_s: float) -> No
     """The scenes of each device side by side; then the one of all three."""
     async with asyncio.TaskGroup() as lanes:
         lanes.create_task(_car(prompter, hours, began_utc_s + _FIRST_EDGE_S), name="scenes of the car")
-        lanes.create_task(_pump(prompter, began_utc_s + _BROKER_EDGE_S), name="scenes of the pump")
-        lanes.create_task(freezer.longest_off(prompter), name="scene of the freezer")
+        off = lanes.create_task(freezer.longest_off(prompter), name="scene of the freezer")
+        lanes.create_task(_pump(prompter, began_utc_s + _BROKER_EDGE_S, off), name="scenes of the pump")
     await prompter.until(pump.warm(_WARM_ENOUGH_C[1]), 30.0)
     await crash.kill(prompter)
 
@@ -138,8 +138,9 @@ async def _car(prompter: Prompter, hours: Timing, edge_utc_s: float) -> None:
     await car.ready_by(prompter, hours.ready_utc_s)
 
 
-async def _pump(prompter: Prompter, edge_utc_s: float) -> None:
+async def _pump(prompter: Prompter, edge_utc_s: float, off: asyncio.Task[None]) -> None:
     await pump.block_ends_early(prompter)
+    await asyncio.wait([off])  # nothing may move in the next scene
     await network.refused(prompter)
     await prompter.until(pump.warm(_WARM_ENOUGH_C[0]), 20.0)
     await pump.override(prompter)

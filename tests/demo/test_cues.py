@@ -85,7 +85,8 @@ async def test_only_the_scene_that_is_to_be_sabotaged_is(sabotage: int | None) -
     assert [one.facts["what"] for one in log.observations] == ["began", "ended"]
 
 
-async def test_an_instruction_waits_for_the_broker() -> None:
+async def test_an_instruction_waits_until_the_home_is_on_the_broker_again() -> None:
+    """The broker keeps nothing: what is sent before the home has subscribed is lost."""
     log, order = Log(), []
 
     class Spoken(Aggregator):
@@ -98,6 +99,11 @@ async def test_an_instruction_waits_for_the_broker() -> None:
 
     async def returns() -> None:
         order.append("back")
+        asyncio.get_running_loop().call_later(0.02, home_speaks)
+
+    def home_speaks() -> None:
+        order.append("home")
+        log.note("received", topic="homeflex/v1/demo-home/state", text="{}")
 
     stage = _stage(log)
     stage.aggregator = Spoken("demo-home", 1, log)
@@ -107,4 +113,4 @@ async def test_an_instruction_waits_for_the_broker() -> None:
         speaking = asyncio.create_task(prompter.cancel("id-1", 1))
         await asyncio.sleep(0.01)
     await speaking
-    assert order == ["gone", "back", "cancel"]
+    assert order == ["gone", "back", "home", "cancel"]

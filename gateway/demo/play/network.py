@@ -7,7 +7,7 @@ import asyncio
 from gateway.demo import saboteur
 from gateway.demo.aggregator import forged, set_body
 from gateway.demo.judge.network import LARGEST_BYTES
-from gateway.demo.judge.posture import pump_is_free, pump_is_held
+from gateway.demo.judge.posture import freezer_is_on, pump_is_free, pump_is_held
 from gateway.demo.play.prompter import Prompter, answered, followed, minute, second
 from gateway.demo.play.pump import TARGET
 from gateway.demo.setting import EV, FREEZER, HEAT, SITE
@@ -20,7 +20,7 @@ _EVERYTHING = [f"asset:{asset}" for asset in (EV, HEAT, FREEZER)]
 async def refused(prompter: Prompter) -> None:
     """Scene 8: forged, replayed, too large; each would stop everything."""
     stage, log = prompter.stage, prompter.log
-    await prompter.until(second(pump_is_free), 8.0)
+    await prompter.until(second(lambda s: pump_is_free(s) and freezer_is_on(s)), 8.0)
     async with prompter.scene(8):
         began_utc_s = log.now_utc_s()
         body = set_body(SITE, TARGET, 0.0, began_utc_s, 1800, service="tcm") | {"targets": _EVERYTHING}

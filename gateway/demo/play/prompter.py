@@ -16,6 +16,7 @@ from gateway.demo.stage import Stage
 Cue = Callable[[Evidence], bool]
 
 _LASTS_S = 1800
+_BACK_S = 15.0  # the home comes back within its first back-offs
 _BROKER_S = 30.0  # a message waits at most so long for the broker
 
 
@@ -41,13 +42,14 @@ class Prompter:
 
     @contextlib.asynccontextmanager
     async def without_broker(self) -> AsyncIterator[None]:
-        """The broker is gone while the block runs; whoever wants to send waits for it."""
+        """The broker is gone while the block runs; messages wait till the home is on it again."""
         self._broker.clear()
         await self.stage.broker_goes()
         try:
             yield
         finally:
             await self.stage.broker_returns()
+            await self.until(_spoken, _BACK_S)
             self._broker.set()
 
     # --- what is said ---
@@ -116,6 +118,11 @@ def followed(id: str, *assets: str) -> Cue:
         return all(told and (told[0].status, told[0].extent) == ("STARTED", "full") for told in last)
 
     return is_so
+
+
+def _spoken(seen: Evidence) -> bool:
+    """The home said something."""
+    return seen.heard("state") or bool(seen.readings())
 
 
 def answered(reception: str) -> Cue:
