@@ -193,6 +193,7 @@ class Hold:
         self, session: Session, held: Held | None, limit: Limit | None, proof: Proof, now_s: float
     ) -> None:
         self._failures, self._refusal = 0, None
+        self._station.paused_by_us = limit == PAUSE
         if held is not None and held.limit == limit:
             self._held = Held(session, limit, proof, now_s, held.since_s)
             if self._resume:

@@ -36,6 +36,7 @@ OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
 SERVED_WITHIN_S = 10.0  # a connection nobody serves by then is closed
 LONGEST_ID = 64
+CONNECTIONS_MAX = 32  # of all chargers, those that are being closed included
 _SPOKEN = "ocpp1.6"
 
 
@@ -143,6 +144,8 @@ class Link:
         _mend(request)
         charge_point = identity(request.path)
         seat = self._seat_of(charge_point) if charge_point is not None else None
+        if len(self._open) >= CONNECTIONS_MAX:
+            return self._turn_away(socket, HTTPStatus.SERVICE_UNAVAILABLE, "too many connections at once")
         if seat is None:
             status = HTTPStatus.SERVICE_UNAVAILABLE if charge_point in self._known else HTTPStatus.NOT_FOUND
             return self._turn_away(socket, status, f"{charge_point!r} is not configured here")

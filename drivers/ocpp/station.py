@@ -60,6 +60,7 @@ class Station:
         self.transactions = Transactions(port.facts)
         self.session: Session | None = None
         self.status = ""
+        self.paused_by_us = False
         self.power_w: float | None = None
         self.metered_s = -math.inf  # when the meter last told a power
         self.status_s = -math.inf
@@ -166,7 +167,8 @@ class Station:
             self._end()
             if not is_old:
                 self._publish_register(register_ws)
-            if reason in _BY_HAND and self.status != "Available":
+            says_nothing = self.paused_by_us and not reason  # some end a session that they are to pause
+            if reason in _BY_HAND and not says_nothing and self.status != "Available":
                 self._note_by_hand(True)
         self.stir()
 

@@ -316,6 +316,19 @@ async def test_what_the_household_stopped_is_not_started_against_it(reason: str,
         await charger.until(lambda: charger.transaction is not None)
 
 
+async def test_a_session_that_a_pause_ended_is_started_when_the_pause_is_over() -> None:
+    async with home(start=True) as at:
+        await at.session()
+        await at.port.holds(0)
+        await at.charger.end("")
+        at.charger.register_wh += 1
+        await at.charger.plug()
+        await asyncio.sleep(0.1)
+        assert at.charger.asked_for("RemoteStartTransaction") == []
+        at.port.want(None)
+        await at.charger.until(lambda: at.charger.transaction is not None)
+
+
 async def test_a_charger_that_does_not_start_is_asked_only_a_few_times() -> None:
     def never(charger: Charger) -> None:
         charger.quirks.statuses = {"RemoteStartTransaction": "Rejected"}

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from drivers.base import Links, Unreachable, WrongDevice
 from drivers.ocpp.connection import NoAnswer
 from drivers.ocpp.driver import Ocpp
-from drivers.ocpp.link import Link, identity
+from drivers.ocpp.link import CONNECTIONS_MAX, Link, identity
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
 from tests.drivers.ocpp_house import QUICK, Hub, home, serving
@@ -272,6 +273,20 @@ async def test_a_stop_says_that_it_goes_away() -> None:
         await asyncio.sleep(0.05)
         socket = await charger.open_socket()
     await charger.until(lambda: socket.close_code == 1001)
+
+
+async def test_there_are_never_more_than_so_many_connections(serve: Any, port: int) -> None:
+    await serve(charge_point="garage")
+    charger = Charger(port)
+    sockets = await asyncio.gather(*(charger.open_socket() for _ in range(100)), return_exceptions=True)
+    refused = [socket for socket in sockets if isinstance(socket, InvalidStatus)]
+    assert len(sockets) - len(refused) <= CONNECTIONS_MAX
+    assert {error.response.status_code for error in refused} <= {503}
+    for socket in sockets:
+        if isinstance(socket, ClientConnection):
+            await socket.close()
+    await asyncio.sleep(0.1)
+    assert await _status(charger) == 101
 
 
 async def test_a_flood_of_anything_leaves_the_port_serving(serve: Any, port: int) -> None:

@@ -338,6 +338,7 @@ async def test_ids_are_written_down_before_they_are_used() -> None:
             number, is_over = transactions.begun(f"start {len(seen)} {n}")
             assert number not in seen
             assert not is_over
+            assert number < facts.durable["transactions"]["next"]
             seen.add(number)
         facts.lose_unsynced()
 

@@ -221,7 +221,7 @@ class Charger:
             "transactionId": transaction,
             "meterStop": round(self.register_wh),
             "timestamp": stamp(self.now_s),
-            "reason": reason,
+            **({"reason": reason} if reason else {}),
         }
         await self.call("StopTransaction", message)
         await self.tell("Finishing")
