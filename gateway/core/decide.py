@@ -53,6 +53,7 @@ def decide(snapshot: Snapshot) -> Plan:
     given = tuple(_given(snapshot, share, by_asset[share.asset], rooms[share.asset]) for share in shared)
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
+    edges += [_grows_s(snapshot, share) for share in shared if share.waits]
     return Plan(tuple(settled), given, _next_change_s(snapshot, by_asset, edges))
 
 
@@ -224,6 +225,12 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
     return min((edge for edge in edges if edge > 0), default=math.inf)
 
 
+def _grows_s(snapshot: Snapshot, share: Share) -> float:
+    """Seconds until a share that has grown is had."""
+    tight_s = snapshot.memory.of(share.asset).tight_s
+    return math.inf if tight_s is None else tight_s + RAISE_AFTER_S - snapshot.now_s
+
+
 def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[float]:
     limits, memory, state = snapshot.limit(asset.id), snapshot.memory.of(asset.id), snapshot.state(asset.id)
     edges = []
@@ -236,8 +243,6 @@ def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[flo
     if setpoint.at_most_w is not None:
         edges += care.edges_s(snapshot, asset)
         edges.append(limits.longest_hold_s - comfort.held_in_all_s(memory, snapshot.now_s))
-        if memory.tight_s is not None:
-            edges.append(memory.tight_s + RAISE_AFTER_S - snapshot.now_s)
         if memory.held_w is None:
             edges += [limits.longest_hold_s, limits.min_rest_s]
     return edges

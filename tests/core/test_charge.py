@@ -115,7 +115,7 @@ def test_from_the_latest_start_the_car_gets_what_it_needs_over_the_time_left() -
     plan = decide(home(utc_s=MORNING.utc_s - LATEST_S + 1))
     setpoint = held(plan)
     assert setpoint is not None
-    assert 0.8 * 7360 <= setpoint <= 0.8 * 7360 + 25
+    assert 0.8 * 7360 <= setpoint <= 1.05 * 0.8 * 7360 + 25
     assert (plan.given[0].extent, plan.given[0].reason) == (Extent.PARTIAL, Reason.CHARGE_LIMIT)
     assert plan.given[0].text == "20.00 kWh still needed by 07:00 local"
 
@@ -123,11 +123,34 @@ def test_from_the_latest_start_the_car_gets_what_it_needs_over_the_time_left() -
 def test_what_is_needed_at_little_power_is_charged_at_the_least_the_charger_can() -> None:
     almost = state(0.799)  # 0.07 kWh
     plan = decide(home(state=almost, utc_s=MORNING.utc_s - 40))
-    assert held(plan) == 6003  # 240000 Ws / 40 s = 6000 W, up to a step of 23 W
+    assert held(plan) == 6302  # 240000 Ws / 40 s and 5 % more, up to a step of 23 W
     slow = replace(
         home(state=almost), memory=Memory(assets={"ev": replace(PLUGGED, late_for_utc_s=MORNING.utc_s)})
     )
     assert held(decide(slow)) == 1380
+
+
+def test_the_power_of_a_late_car_stays_while_it_is_enough_and_near() -> None:
+    late = home(utc_s=MORNING.utc_s - 10_000, state=state(0.64))  # 38.4 MWs in 10,000 s: 3840 W
+    for held_w, then_w in ((3841, 3841), (4600, 4600), (4623, 4048), (3818, 4048)):
+        was = replace(PLUGGED, held_w=held_w, held_since_s=NOW - 60, late_for_utc_s=MORNING.utc_s)
+        level_w = held(decide(replace(late, memory=Memory(NOW - 1, {"ev": was}))))
+        assert level_w is not None
+        assert then_w <= level_w < then_w + 23
+
+
+def test_what_was_offered_of_a_held_car_is_not_cut_short_by_looking_often() -> None:
+    was = replace(PLUGGED, held_w=0, held_since_s=NOW - 60, tight_s=NOW - 1)
+    (offer,) = [s for s in scopes(home(was=was)) if s.target == "asset:ev"]
+    assert offer.down.for_s == pytest.approx(10 * 3600 - LATEST_S, abs=1)
+
+
+def test_the_hold_of_a_car_begins_when_it_comes() -> None:
+    held_long = AssetMemory(held_w=0, held_since_s=NOW - 14_000)
+    limits = {"ev": Limits(charge=CHARGE, longest_hold_s=14_400, rest_s=3600)}
+    came = later(home(was=held_long, limits=limits), 1000)
+    assert held(decide(came)) == 0
+    assert came.memory.of("ev").held_since_s == NOW
 
 
 def test_once_late_a_car_stays_so_until_nothing_is_needed_any_more() -> None:

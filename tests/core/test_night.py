@@ -58,11 +58,13 @@ class Car:
 
 @dataclass(frozen=True)
 class Night:
-    """A night as it went: the charge at the deadline, the most there was, and how often it was moved."""
+    """A night as it went: the charge at the deadline, the most there was, how often it was switched on or
+    off and given another power, and the least it was given when on."""
 
     soc: float
     highest: float
     switched: int
+    moved: int
     lowest_kept_w: float
 
 
@@ -79,7 +81,7 @@ def night(
     )
     asked = replace(cap(), steps=steps)
     now = home(utc_s=start_utc_s, was=AssetMemory(), instructions=(asked,), state=_seen(car, shows))
-    highest, switched, level, lowest = car.soc, 0, 0.0, math.inf
+    highest, switched, moved, level, lowest = car.soc, 0, 0, 0.0, math.inf
     at_deadline = car.soc
     while now.utc_s < MORNING.utc_s + 1800:
         if typed is not None and now.now_s == NOW:
@@ -88,6 +90,7 @@ def night(
         allowed_w = held(plan)
         given_w = 7360.0 if allowed_w is None else float(allowed_w)
         switched += (given_w > 0) is not (level > 0)
+        moved += given_w != level
         level = given_w
         lowest = min(lowest, given_w or math.inf)
         memory = remember(now, plan)
@@ -99,7 +102,7 @@ def night(
         )  # fmt: skip
         if now.utc_s <= MORNING.utc_s:
             at_deadline = car.soc
-    return Night(at_deadline, highest, switched, lowest)
+    return Night(at_deadline, highest, switched, moved, lowest)
 
 
 def _seen(car: Car, shows: Callable[[Car], float | None]) -> AssetState:
@@ -121,6 +124,7 @@ def test_a_car_is_ready_whatever_is_asked_if_it_could_be_at_all(
     assert went.soc >= min(0.8, possible) - 0.002
     assert went.highest <= max(soc, 0.9) + 0.011  # it tells whole per cents
     assert went.switched <= 2 * len(caps) + 4
+    assert went.moved <= 2 * len(caps) + 40
     assert went.lowest_kept_w >= 1380
 
 
@@ -131,6 +135,7 @@ def test_a_car_is_ready_by_what_was_typed_in(soc: float, hours: float, caps: lis
     possible = soc + 7360 * (hours * 3600 - 15) * 0.9 / (60 * KWH)
     assert went.soc >= min(0.8, possible) - 0.002
     assert went.switched <= 2 * len(caps) + 4
+    assert went.moved <= 2 * len(caps) + 40
 
 
 @settings(max_examples=10, deadline=None)
@@ -144,3 +149,4 @@ def test_a_car_of_unknown_charge_gets_what_the_household_says_it_needs(
     possible_kwh = 7.36 * (hours - 15 / 3600)
     assert delivered_kwh >= min(20, possible_kwh) - 0.1
     assert went.switched <= 2 * len(caps) + 4
+    assert went.moved <= 2 * len(caps) + 40

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.availability import expected, scopes
 from gateway.core.bind import FIELDS, bind, state_of, why
-from gateway.core.decide import decide
+from gateway.core.decide import Room, decide, settle
 from gateway.core.memory import override, remember, resume
 from gateway.core.model import (
     Ability,
@@ -17,6 +17,7 @@ from gateway.core.model import (
     AssetClass,
     AssetMemory,
     AssetState,
+    Bound,
     Extent,
     Governor,
     Instruction,
@@ -27,6 +28,7 @@ from gateway.core.model import (
     Plan,
     Point,
     Quality,
+    Rank,
     Reading,
     Reason,
     Scope,
@@ -36,6 +38,7 @@ from gateway.core.model import (
     Supply,
     Timetable,
 )
+from gateway.core.share import Wish
 
 UTC, NOW = 1_800_000_000.0, 10_000.0
 PUMP = Asset("heat", AssetClass.HEAT, 2400, Ability(levels_w=(0,), lease_s=120))
@@ -210,6 +213,15 @@ def test_a_compressor_that_was_held_rests_its_minimum_even_when_the_room_is_cold
     snapshot = home(limits=limits, states={"heat": state(0, 18.0)}, memory=resting)
     assert held(decide(snapshot)) == 0
     assert held(decide(replace(snapshot, now_s=NOW + 1))) is None
+
+
+def test_between_two_limits_that_no_step_of_the_device_fits_the_higher_rank_decides() -> None:
+    steps = replace(CHARGER, ability=Ability((0,), (1380, 7360), 230, raises=True))
+    low = Bound("ev", Reason.CHARGE_LIMIT, "", Rank.COMFORT, at_least_w=3000)
+    high = Bound("ev", Reason.SUPPLY_LIMIT, "", Rank.SUPPLY, at_most_w=3100)
+    below = settle(steps, Wish(0), Room(3000, 3100, low, high)).at_most_w
+    above = settle(steps, Wish(0), Room(3000, 3100, low, replace(high, rank=Rank.COMFORT))).at_most_w
+    assert (below, above) == (2990, 3220)
 
 
 # --- override -----------------------------------------------------------------------------------------

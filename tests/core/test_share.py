@@ -168,6 +168,19 @@ def test_an_asset_that_has_been_off_by_itself_leaves_its_part_to_the_other() -> 
     assert levels(decide(home(powers, cap, memory=just_off))) == {"heat": None, "one": 1587}
 
 
+def test_one_that_was_held_off_idle_has_its_turn_again_after_half_an_hour() -> None:
+    powers = [(PUMP, state(0)), (ONE, state(3900))]
+    now = home(powers, asked(4000, PUMP, ONE), memory=Memory(NOW - 1, {
+        "heat": AssetMemory(held_w=0, held_since_s=NOW - 60, quiet_since_s=NOW - 660),
+    }))  # fmt: skip
+    had = []
+    for _ in range(1800):
+        plan = decide(now)
+        had.append(levels(plan)["heat"])
+        now = replace(now, now_s=now.now_s + 1, utc_s=now.utc_s + 1, memory=remember(now, plan))
+    assert had.index(None) == pytest.approx(1800 - 60, abs=2)
+
+
 def test_what_is_left_by_those_that_want_power_goes_to_the_idle() -> None:
     powers = [(PUMP, state(30)), (ONE, state(7300))]
     quiet = Memory(NOW - 1, {"heat": AssetMemory(quiet_since_s=NOW - 600)})

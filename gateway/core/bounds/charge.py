@@ -14,6 +14,7 @@ from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank
 
 USED_SHARE = 0.8  # of the power, when it has to be ready in time
 HYSTERESIS = 0.02  # of the SoC: a car tells whole per cents
+AHEAD, FAR_AHEAD = 1.05, 1.2  # of what is needed: a charger is not told a new power each second
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
@@ -90,8 +91,15 @@ def _late(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     if deadline is None:
         return None
     left_s = deadline.utc_s - snapshot.utc_s
-    at_least_w = min(asset.nominal_w, math.ceil(need / left_s))
+    at_least_w = _steady_w(asset, need / left_s, snapshot.memory.of(asset.id).held_w)
     return _charges(asset, f"{needed} by {deadline.words}", at_least_w, snapshot.now_s + left_s)
+
+
+def _steady_w(asset: Asset, needed_w: float, held_w: int | None) -> int:
+    """A power that is enough: the present one while it is near, else a little more than is needed."""
+    if held_w is not None and needed_w <= held_w <= FAR_AHEAD * needed_w:
+        return held_w
+    return min(asset.nominal_w, math.ceil(AHEAD * needed_w))
 
 
 def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
