@@ -21,7 +21,7 @@ RESTING = {"Available", "Preparing", "Finishing", "Reserved"}  # in these no ses
 PLUGGED = {"Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"}
 DRAWS_W = 50.0  # less is no charging
 STANDS_S = 10.0  # how often what did not change is said again while the charger is there
-IDLE_METER_S = 180.0  # a meter heard within this time speaks for itself, also without a session
+IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also without a session
 CLOCK_OFF_S = 120.0
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
 BOOTS_KEPT = 4
@@ -177,7 +177,8 @@ class Station:
         own = connector == self._settings.connector
         self._own_meter = self._own_meter or own
         fresh = [moment for moment in moments if not self._spoke(moment.stamp_s)]
-        if not (own or (connector == 0 and not self._own_meter)) or not fresh:
+        is_over = transaction is not None and self.transactions.is_over(transaction)
+        if not (own or (connector == 0 and not self._own_meter)) or not fresh or is_over:
             return
         if own:
             self._adopt(transaction, fresh[-1])
@@ -231,8 +232,6 @@ class Station:
         """A session that runs without our having heard of its start."""
         current = self.session
         if transaction is not None and transaction > 0:
-            if self.transactions.is_over(transaction):
-                return
             if current is None or current.id != transaction or current.presumed:
                 self.transactions.adopted(transaction)
                 self._set(Session(transaction, self._port.monotonic()))

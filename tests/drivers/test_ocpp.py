@@ -205,6 +205,16 @@ async def test_readings_that_waited_for_a_connection_are_no_news() -> None:
         assert at.port.value("power_w") == 1380
 
 
+async def test_a_reading_of_a_session_that_is_over_is_no_news() -> None:
+    async with home() as at:
+        await at.session()
+        late = at.charger.meter_values()
+        await at.charger.end()
+        await at.charger.call("MeterValues", late)
+        assert at.port.value("power_w") == 0
+        assert at.port.value("charging") == 0
+
+
 async def test_readings_of_a_short_outage_are_no_news_either() -> None:
     async with home() as at:
         await at.session()

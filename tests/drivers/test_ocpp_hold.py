@@ -138,7 +138,7 @@ async def test_a_charger_that_knows_no_ids_is_given_back_by_place() -> None:
         await at.session()
         await at.port.holds(0)
         await at.port.holds(None)
-        assert at.charger.limit_a() == 32
+        assert _ids(at.charger) == {10}
 
 
 async def test_a_charger_that_clears_nothing_is_given_its_full_rating() -> None:
