@@ -114,7 +114,7 @@ def _seen(car: Car, shows: Callable[[Car], float | None]) -> AssetState:
 hostile = st.lists(st.sampled_from([0, 0, 0, 1000, 1380, 4000, 7360]), min_size=1, max_size=6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.05, 0.95), st.floats(0.5, 12), hostile)
 def test_a_car_is_ready_whatever_is_asked_if_it_could_be_at_all(
     soc: float, hours: float, caps: list[int]
@@ -124,21 +124,21 @@ def test_a_car_is_ready_whatever_is_asked_if_it_could_be_at_all(
     assert went.soc >= min(0.8, possible) - 0.002
     assert went.highest <= max(soc, 0.9) + 0.011  # it tells whole per cents
     assert went.switched <= 2 * len(caps) + 4
-    assert went.moved <= 2 * len(caps) + 40
+    assert went.moved <= 2 * len(caps) + 100  # a step of 1 % moves the need
     assert went.lowest_kept_w >= 1380
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.25, 0.6), st.floats(0.5, 12), hostile)
 def test_a_car_is_ready_by_what_was_typed_in(soc: float, hours: float, caps: list[int]) -> None:
     went = night(Car(soc), hours, caps, lambda _car: None, typed=soc)
     possible = soc + 7360 * (hours * 3600 - 15) * 0.9 / (60 * KWH)
     assert went.soc >= min(0.8, possible) - 0.002
     assert went.switched <= 2 * len(caps) + 4
-    assert went.moved <= 2 * len(caps) + 40
+    assert went.moved <= 2 * len(caps) + 100  # a step of 1 % moves the need
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.0, 0.5), st.floats(0.5, 12), hostile)
 def test_a_car_of_unknown_charge_gets_what_the_household_says_it_needs(
     soc: float, hours: float, caps: list[int]
@@ -149,4 +149,4 @@ def test_a_car_of_unknown_charge_gets_what_the_household_says_it_needs(
     possible_kwh = 7.36 * (hours - 15 / 3600)
     assert delivered_kwh >= min(20, possible_kwh) - 0.1
     assert went.switched <= 2 * len(caps) + 4
-    assert went.moved <= 2 * len(caps) + 40
+    assert went.moved <= 2 * len(caps) + 100  # a step of 1 % moves the need
