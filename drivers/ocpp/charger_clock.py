@@ -21,11 +21,17 @@ class ChargerClock:
 
     _proven: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     _last: tuple[float, float] | None = None  # stamp, arrival
+    _told_lead_s: float | None = None
+
+    def told(self, utc_s: float, now_s: float) -> None:
+        """We told the charger what time it is; most believe it."""
+        self._told_lead_s = utc_s - now_s
 
     def heard(self, stamp_s: float, now_s: float, ours_s: float | None) -> None:
         """Take the stamp of a message. `ours_s`: UTC if our clock is trusted."""
         lead_s = stamp_s - now_s
-        near = ours_s is not None and abs(stamp_s - ours_s) <= REPLAY_AFTER_S
+        expected_s = self._expected_s(now_s, ours_s)
+        near = expected_s is not None and abs(stamp_s - expected_s) <= REPLAY_AFTER_S
         if near or self._is_steady(stamp_s, now_s):
             if self._proven and abs(lead_s - self._proven[-1]) > REPLAY_AFTER_S:
                 self._proven.clear()  # it was set
@@ -41,16 +47,21 @@ class ChargerClock:
         return stamp_s < max(charger_s - REPLAY_AFTER_S, at_opening_s - ROUNDED_S)
 
     def utc_s(self, now_s: float, ours_s: float | None) -> float | None:
-        """UTC by the charger's clock; by ours where it never told; None: nobody knows."""
+        """UTC by the charger's clock; where it never told, by ours or as we told it; None: nobody knows."""
         if self._proven:
             # Messages are late, never early: the highest lead is the nearest.
             return now_s + max(self._proven)
-        return ours_s
+        return self._expected_s(now_s, ours_s)
 
     def off_s(self, now_s: float, ours_s: float | None) -> float:
         """How far it is from ours; 0 where that is not known."""
         charger_s = self.utc_s(now_s, ours_s)
         return 0.0 if charger_s is None or ours_s is None else charger_s - ours_s
+
+    def _expected_s(self, now_s: float, ours_s: float | None) -> float | None:
+        if ours_s is None and self._told_lead_s is not None:
+            return now_s + self._told_lead_s
+        return ours_s
 
     def _is_steady(self, stamp_s: float, now_s: float) -> bool:
         if self._last is None or now_s - self._last[1] < STEADY_FOR_S:

@@ -119,7 +119,7 @@ class Link:
             raise WrongDevice(f"two devices on port {self._port} are charge_point {charge_point!r}")
         seat = Seat(charge_point, password)
         self._seats.append(seat)
-        if charge_point is not None and len(self._known) < LONGEST_QUEUE:
+        if charge_point is not None and len(self._known) < CONNECTIONS_MAX:
             self._known.add(charge_point)
         try:
             yield seat

@@ -101,9 +101,11 @@ class Station:
         return self._learned.clock.utc_s(self._port.monotonic(), self._port.utc())
 
     def now_s(self) -> float:
-        """UTC to set the charger's clock by; with ours not trusted, its own."""
-        now_s = self._port.utc() or self.charger_utc_s()
-        return _FIRST_DAY_S + self._port.monotonic() if now_s is None else now_s
+        """UTC to set the charger's clock by; with ours not trusted, as it has it or was told."""
+        now_s, found_s = self._port.monotonic(), self._port.utc() or self.charger_utc_s()
+        utc_s = _FIRST_DAY_S + now_s if found_s is None else found_s
+        self._learned.clock.told(utc_s, now_s)
+        return utc_s
 
     def tell_once(self, kind: str, text: str, severity: str = "warning") -> None:
         """Report something once in the daemon's life."""

@@ -448,15 +448,19 @@ async def test_the_charger_clock_is_what_its_limits_end_by() -> None:
         assert "clockOff" in [event.kind for event in at.port.events]
 
 
-async def test_without_any_clock_the_charger_clock_is_used() -> None:
+@pytest.mark.parametrize("believes_us", [True, False])
+async def test_with_our_clock_not_trusted_limits_count_on_the_charger_clock(believes_us: bool) -> None:
     port = Hub()
     port.utc_s = None
-    async with home(port=port) as at:
+    async with home(lambda charger: setattr(charger.quirks, "believes_us", believes_us), port=port) as at:
         await at.session()
-        at.port.pass_time(10)
-        await at.charger.meter()
+        if not believes_us:
+            at.port.pass_time(10)
+            await at.charger.meter()
         await at.port.holds(0)
         assert at.charger.power_w() == 0
+        at.port.pass_time(901)
+        assert at.charger.power_w() == 7360
 
 
 # --- meters ---

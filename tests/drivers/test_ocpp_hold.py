@@ -133,6 +133,15 @@ async def test_given_back_the_session_is_its_owner_s() -> None:
         assert _ids(at.charger) == {10}
 
 
+async def test_giving_back_lays_nothing_where_nothing_stays() -> None:
+    async with home() as at:
+        await at.session()
+        await at.port.holds(7360)
+        await at.port.holds(None)
+        assert at.charger.limits() == [32.0]
+        assert at.port.done[-1].proof is Proof.READ_BACK
+
+
 async def test_a_charger_that_knows_no_ids_is_given_back_by_place() -> None:
     async with home(lambda charger: setattr(charger.quirks, "knows_ids", False)) as at:
         await at.session()
@@ -427,6 +436,15 @@ async def test_such_a_lease_is_taken_out_again() -> None:
         await at.port.holds(None)
         assert at.charger.limit_a() == 32
         assert _ids(at.charger) == {10}
+
+
+async def test_without_an_id_the_owner_s_will_is_the_fail_safe_alone() -> None:
+    async with home(_no_id, failsafe_a=8) as at:
+        await at.set_up()
+        await at.port.holds(0)
+        await at.port.holds(None)
+        assert at.charger.limit_a() == 8
+        assert at.charger.limits("TxDefaultProfile") == [8.0, 0.0]
 
 
 async def test_where_defaults_have_no_levels_such_a_session_is_not_held() -> None:

@@ -247,6 +247,15 @@ def test_a_clock_that_was_set_right_is_believed_again() -> None:
     assert clock.utc_s(140, NOW_S + 40) == NOW_S + 40
 
 
+def test_a_charger_is_taken_to_believe_what_it_was_told() -> None:
+    clock = ChargerClock()
+    clock.told(5_000, 100)
+    assert clock.utc_s(110, None) == 5_010
+    assert clock.utc_s(110, NOW_S) == NOW_S  # ours, once it is trusted
+    clock.heard(5_011, 110, None)
+    assert clock.utc_s(110, None) == 5_011
+
+
 def test_without_any_clock_nobody_knows() -> None:
     assert ChargerClock().utc_s(100, None) is None
 

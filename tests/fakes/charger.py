@@ -64,6 +64,7 @@ class Quirks:
     kwh: bool = False
     no_transaction_id: bool = False  # in its meter values
     clock_off_s: float = 0.0
+    believes_us: bool = False  # sets its clock by what the gateway says
     needs_kick: bool = False  # stays at nothing after a pause until a second one ends
     hears_late: bool = False  # overhears the first limit after a pause
 
@@ -374,8 +375,10 @@ class Charger:
     async def boot(self) -> None:
         self._accepted = False
         message = {"chargePointVendor": "Fjord", "chargePointModel": "Wall 7", "firmwareVersion": "1.0"}
-        await self.call("BootNotification", message)
+        answer = await self.call("BootNotification", message)
         self._accepted = True
+        if self.quirks.believes_us:
+            self.quirks.clock_off_s = moment(answer["currentTime"]) - self.clock()
 
     def _status(self, connector: int) -> Json:
         status = self.status if connector else "Available"
