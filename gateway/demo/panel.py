@@ -122,7 +122,7 @@ def below(one: Below, found: Series, asset: str, scale: Scale, top: float) -> st
             (points[0], scale.left + 4.0, values[0], ""),
             (points[-1], scale.right - 4.0, values[-1], " end"),
         ):
-            text_y = top + 12.0 if at_y > top + HEIGHT_BELOW / 2 else top + HEIGHT_BELOW - 4.0
+            text_y = at_y - 5.0 if at_y > top + 16.0 else at_y + 13.0
             body.append(svg.words(f"{value:.1f} {one.unit}", x, text_y, f"quiet halo s-paper{side}"))
     return svg.element("g", body)
 
