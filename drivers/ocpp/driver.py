@@ -55,6 +55,7 @@ class Ocpp:
         except NoAnswer:
             if not connection.ended:
                 raise
+            await connection.over()
         if connection.stuck:
             raise Unreachable(f"the charger does not answer: {connection.why}")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from drivers.base import DevicePort, Refused
 from drivers.ocpp.calls import Calls
@@ -63,24 +64,7 @@ class Conversation:
         """
         await self._keep()  # ids are written down before a session can need one
         self._connection.serve(self)
-        tasks = [
-            asyncio.create_task(work, name=f"ocpp {self._connection.charge_point} {name}")
-            for name, work in (
-                ("talk", self._talk()),
-                ("wants", self._follow_wants()),
-                ("notes", self._loop(self._note)),
-                ("end", self._connection.over()),
-            )
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await _together(self._talk(), self._follow_wants(), self._loop(self._note), self._connection.over())
 
     async def _talk(self) -> None:
         await self._may_call()
@@ -88,17 +72,7 @@ class Conversation:
         keys = await configuration.read()
         leases = Leases(self._settings, self._port, self._station, self._calls, keys)
         hold = Hold(self._settings, self._port, self._station, leases, self._pace)
-        holding = asyncio.create_task(self._loop(hold.turn))
-        tending = asyncio.create_task(self._tend(configuration, keys, leases, hold))
-        try:
-            await asyncio.wait({holding, tending}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (holding, tending):
-                if task.done():
-                    task.result()
-        finally:
-            for task in (holding, tending):
-                task.cancel()
-            await asyncio.gather(holding, tending, return_exceptions=True)
+        await _together(self._loop(hold.turn), self._tend(configuration, keys, leases, hold))
 
     async def _tend(self, configuration: Configuration, keys: Keys, leases: Leases, hold: Hold) -> None:
         """Set the charger up, again after each of its starts, and keep the conversation useful."""
@@ -106,17 +80,17 @@ class Conversation:
             self._settings, self._port, self._station, self._calls, keys, self._pace, hold.first_profile
         )
         failsafe = Failsafe(self._settings, self._port, self._station, self._calls, keys)
-        set_up_for: float | None = -1.0
-        woken = self._woken()
+        woken, booted_s = self._woken(), self._station.booted_s
+        await self._set_up(configuration, keys, leases, failsafe)
+        await upkeep.learn_state()
         while True:
-            if set_up_for != self._station.booted_s:
-                if set_up_for != -1.0:
-                    hold.forget()
-                    keys = await configuration.read()
-                set_up_for = self._station.booted_s
-                await self._set_up(configuration, keys, leases, failsafe)
-                await upkeep.learn_state()
             await _rest(woken, await upkeep.turn())
+            if booted_s != self._station.booted_s:
+                booted_s = self._station.booted_s
+                hold.forget()
+                self._stir()
+                await self._set_up(configuration, await configuration.read(), leases, failsafe)
+                await upkeep.learn_state()
 
     async def _set_up(
         self, configuration: Configuration, keys: Keys, leases: Leases, failsafe: Failsafe
@@ -184,6 +158,20 @@ class Conversation:
     def _stir(self) -> None:
         for event in self._wakes:
             event.set()
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Do these side by side until one of them ends, and end as it did."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _rest(woken: asyncio.Event, seconds: float) -> None:

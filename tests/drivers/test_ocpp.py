@@ -10,7 +10,7 @@ import pytest
 from drivers.base import Quality, Unreachable
 from tests.drivers.ocpp_house import Hub, home, serving
 from tests.drivers.running import running
-from tests.fakes.charger import START_UTC_S, Charger, stamp
+from tests.fakes.charger import START_UTC_S, Charger, moment, stamp
 from tests.fakes.mosquitto import free_port
 
 # --- boot and set-up ---
@@ -23,6 +23,9 @@ async def test_a_charger_is_not_called_before_its_start_was_accepted() -> None:
     async with home(late) as at:
         await at.set_up()
     assert at.charger.asked[0][0] == "GetConfiguration"
+    action, answer = at.charger.answers[0]
+    assert action == "BootNotification"
+    assert abs(moment(answer["currentTime"]) - at.port.wall_s) < 5
 
 
 async def test_a_charger_that_never_tells_a_start_is_called_all_the_same() -> None:

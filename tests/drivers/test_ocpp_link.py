@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from drivers.base import Links, Unreachable, WrongDevice
+from drivers.base import Links, Sample, Unreachable, WrongDevice
 from drivers.ocpp.connection import NoAnswer
 from drivers.ocpp.driver import Ocpp
 from drivers.ocpp.link import CONNECTIONS_MAX, Link, identity
@@ -265,6 +265,23 @@ async def test_a_bug_in_serving_a_charger_is_not_hidden(port: int) -> None:
                 connection.serve(Broken())
                 with pytest.raises(LookupError, match="a bug"):
                     await asyncio.wait_for(connection.over(), 1)
+
+
+async def test_nor_does_it_pass_for_a_lost_connection() -> None:
+    class Broken(Hub):
+        def publish(self, points: Mapping[str, Sample]) -> None:
+            raise LookupError("a bug")
+
+    charger = Charger(free_port())
+    charger.quirks.tells_status = False
+    charger.quirks.mute = {"GetConfiguration"}  # a call is pending when it happens
+    task = asyncio.create_task(serving(charger, timeout_s=30).run(Broken()))
+    async with charger:
+        await charger.until(lambda: charger.asked != [])
+        with suppress(TimeoutError, ConnectionClosed):
+            await asyncio.wait_for(charger.tell("Available"), 0.2)
+        with pytest.raises(LookupError, match="a bug"):
+            await asyncio.wait_for(task, 1)
 
 
 async def test_a_stop_says_that_it_goes_away() -> None:

@@ -232,6 +232,25 @@ def test_a_burst_of_old_messages_is_no_clock() -> None:
         assert clock.is_old(NOW_S - 3600, 100, NOW_S, 0)
 
 
+def test_readings_that_waited_for_a_minute_are_no_slow_clock() -> None:
+    """After a crash of ours a charger tells all it kept, in one breath."""
+    clock = ChargerClock()
+    kept = [NOW_S - 65 + 5 * n for n in range(13)]  # the last one 5 s before we were there
+    for n, stamp_s in enumerate(kept):
+        clock.heard(stamp_s, 100 + n / 100, NOW_S + n / 100)
+        assert clock.is_old(stamp_s, 100 + n / 100, NOW_S + n / 100, 100)
+    clock.heard(NOW_S + 1, 101, NOW_S + 1)
+    assert not clock.is_old(NOW_S + 1, 101, NOW_S + 1, 100)
+
+
+def test_a_clock_a_minute_slow_is_believed_once_it_runs_as_ours_does() -> None:
+    clock = ChargerClock()
+    for n in (0, 10):
+        clock.heard(NOW_S - 60 + n, 100 + n, NOW_S + n)
+    assert clock.utc_s(110, NOW_S + 10) == NOW_S - 50
+    assert not clock.is_old(NOW_S - 50, 110, NOW_S + 10, 100)
+
+
 def test_what_is_older_than_the_connection_waited_for_it() -> None:
     clock = ChargerClock()
     clock.heard(NOW_S, 100, NOW_S)
