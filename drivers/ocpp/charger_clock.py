@@ -31,7 +31,7 @@ class ChargerClock:
         """Take the stamp of a message. `ours_s`: UTC if our clock is trusted."""
         lead_s = stamp_s - now_s
         expected_s = self._expected_s(now_s, ours_s)
-        # What waited a minute for its connection looks like a clock a minute slow: only time tells them apart.
+        # What waited a minute for its connection looks like a clock a minute slow: only time tells which.
         near = expected_s is not None and abs(stamp_s - expected_s) <= STEADY_WITHIN_S
         if near or self._is_steady(stamp_s, now_s):
             if self._proven and abs(lead_s - self._proven[-1]) > REPLAY_AFTER_S:
