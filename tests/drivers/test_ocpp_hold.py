@@ -182,7 +182,7 @@ async def test_above_a_low_fail_safe_the_full_rating_is_kept_by_leases() -> None
 
 
 async def test_down_goes_at_once_and_up_waits() -> None:
-    async with home() as at:
+    async with home(pace=replace(QUICK, change_s=10)) as at:
         await at.session()
         await at.port.holds(4600)
         await at.port.holds(2300)
@@ -191,15 +191,25 @@ async def test_down_goes_at_once_and_up_waits() -> None:
         await asyncio.sleep(0.05)
         assert not at.port.answered(up)
         down = at.port.want(0)
-        await at.port.until(lambda: at.port.answered(down), within_s=0.1)
+        await at.port.until(lambda: at.port.answered(down))
         assert at.charger.limits() == [20.0, 10.0, 0.0]  # the higher one was never written
+
+
+async def test_up_goes_when_its_time_has_come() -> None:
+    async with home() as at:
+        await at.session()
+        await at.port.holds(2300)
+        began_s = at.port.monotonic()
+        await at.port.holds(3450)
+        assert at.port.monotonic() - began_s >= QUICK.change_s - 0.05
+        assert at.charger.limits() == [10.0, 15.0]
 
 
 async def test_of_wants_that_pile_up_behind_a_slow_call_only_the_newest_is_written() -> None:
     async with home(timeout_s=5) as at:
         await at.session()
         at.charger.quirks.mute = {"TriggerMessage"}
-        at.charger.quirks.delay_s = 0.2
+        at.charger.quirks.delay_s = 0.5
         first = at.port.want(6900)
         await at.charger.until(lambda: at.charger.limits() == [30.0])
         for power_w in (6000, 5000, 2300):
@@ -226,7 +236,10 @@ async def test_a_want_behind_a_call_that_hangs_goes_out_as_it_is_then() -> None:
 
 
 async def test_after_a_pause_the_limit_is_said_again() -> None:
-    async with home(lambda charger: setattr(charger.quirks, "hears_late", True)) as at:
+    def late(charger: Charger) -> None:
+        charger.quirks.hears_late = True
+
+    async with home(late, pace=replace(QUICK, again_s=0.5, resume_s=5)) as at:
         await at.session()
         await at.port.holds(0)
         await at.port.holds(4600)
