@@ -124,7 +124,9 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if not snapshot.clock_trusted:
         return False
     ahead = [d.utc_s - snapshot.utc_s for d in charge.deadlines if d.utc_s > snapshot.utc_s]
-    could_wait = not ahead or needed_ws / (0.8 * asset.nominal_w) < ahead[0]
+    was = snapshot.memory.assets.get(asset.id)
+    takes_w = min(asset.nominal_w, (was.takes_w if was else None) or asset.nominal_w)
+    could_wait = not ahead or needed_ws / (0.8 * takes_w) < ahead[0]
     return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
 

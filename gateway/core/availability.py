@@ -182,7 +182,7 @@ def _high_w(snapshot: Snapshot, asset: Asset, plan: Plan) -> int | None:
     is_there = snapshot.state(asset.id).online and not is_idle(snapshot, asset)
     if not asset.ability.raises or not is_there or setpoint is None:
         return None
-    return asset.nominal_w if setpoint.at_most_w is None else setpoint.at_most_w or None
+    return charging.power_w(snapshot, asset) if setpoint.at_most_w is None else setpoint.at_most_w or None
 
 
 def _lasts(snapshot: Snapshot, asset: Asset, power_w: int) -> tuple[float, Reason]:

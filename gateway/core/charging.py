@@ -24,6 +24,7 @@ from gateway.core.model import (
 
 TYPED_KEPT_S = 86_400.0  # where nothing tells when the car is unplugged
 WS_PER_KWH = 3_600_000
+RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
 
 
@@ -90,6 +91,12 @@ def is_charged(snapshot: Snapshot, asset: Asset) -> bool:
     return known is not None and known.value >= wanted[0]
 
 
+def power_w(snapshot: Snapshot, asset: Asset) -> int:
+    """What the car draws when it may: as was seen of it, else the nominal power."""
+    takes_w = snapshot.memory.of(asset.id).takes_w
+    return asset.nominal_w if takes_w is None else min(takes_w, asset.nominal_w)
+
+
 def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:
     """The next moment by which the car is to be ready; None without one or without a trusted clock."""
     charge = snapshot.limit(asset.id).charge
@@ -127,14 +134,15 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     """The memory with the car that is plugged in now; what was typed goes with the car it was said of."""
     connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
     if connected and connected.value <= 0.5:
-        return replace(was, plugged=None, typed=None)
+        return replace(was, plugged=None, typed=None, takes_w=None)
     if connected and plugged is None:
         plugged = Mark(snapshot.now_s)
     if typed and plugged is None and snapshot.now_s - typed.mark.at_s > TYPED_KEPT_S:
         typed = None
     if typed:
         typed = replace(typed, mark=_with_register(snapshot, asset, typed.mark))
-    return replace(was, plugged=plugged and _with_register(snapshot, asset, plugged), typed=typed)
+    plugged = plugged and _with_register(snapshot, asset, plugged)
+    return replace(was, plugged=plugged, typed=typed, takes_w=_takes_w(snapshot, asset, was))
 
 
 def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
@@ -142,6 +150,16 @@ def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
     memory, was = snapshot.memory, snapshot.memory.of(asset.id)
     typed = Typed(value, _with_register(snapshot, asset, Mark(snapshot.now_s)))
     return replace(memory, assets={**memory.assets, asset.id: replace(was, typed=typed)})
+
+
+def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:
+    """The most it drew while free, once it had ramped; a battery that is nearly full draws less again."""
+    power, since_s = snapshot.state(asset.id).power_w, was.running_since_s
+    if power is None or was.held_w is not None or not was.running or since_s is None:
+        return was.takes_w
+    if snapshot.now_s - since_s < RAMPS_FOR_S:
+        return was.takes_w
+    return max(was.takes_w or 0, round(power.value)) or None
 
 
 def _plugged_for_s(snapshot: Snapshot, asset: Asset) -> float:

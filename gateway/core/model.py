@@ -471,6 +471,7 @@ class AssetMemory:
     too_warm: bool = False
     plugged: Mark | None = None  # since when a car is plugged in
     typed: Typed | None = None
+    takes_w: int | None = None  # the most this car was seen to draw while it was free to
     too_empty: bool = False  # inside the hysteresis after the SoC was below its minimum
     too_full: bool = False
     late_for_utc_s: float | None = None  # the deadline whose latest start has passed

@@ -40,7 +40,7 @@ RECORDS: dict[str, tuple[int, Any]] = {
 def _with_charge(body: Any) -> Any:
     """Before cars and plugs had a memory of their own."""
     new = {
-        "plugged": None, "typed": None, "too_empty": False, "too_full": False,
+        "plugged": None, "typed": None, "takes_w": None, "too_empty": False, "too_full": False,
         "late_for_utc_s": None, "quiet_since_s": None, "tight_s": None,
     }  # fmt: skip
     return {

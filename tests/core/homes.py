@@ -114,6 +114,7 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         let_go, held_s if let_go is not None or held_w is not None else 0.0, cold, warm,
         draw(st.none() | st.just(mark)),
         draw(st.none() | st.builds(Typed, st.floats(0, 1), st.just(mark))),
+        draw(st.none() | st.integers(100, 8000)),
         draw(st.booleans()), draw(st.booleans()),
         draw(st.none() | st.sampled_from([UTC + 3600, UTC + 20_000])),
         draw(st.none() | st.sampled_from([NOW, NOW - 599, NOW - 601, NOW - 2401])),

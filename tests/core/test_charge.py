@@ -130,6 +130,23 @@ def test_what_is_needed_at_little_power_is_charged_at_the_least_the_charger_can(
     assert held(decide(slow)) == 1380
 
 
+def test_what_a_car_draws_is_learnt_while_it_is_free_and_has_ramped() -> None:
+    drawing = {"ev": replace(state(), power_w=reading(3600.0))}
+    now = later(home(states=drawing, instructions=()), 1)
+    assert later(replace(now, now_s=now.now_s + 118), 1).memory.of("ev").takes_w is None
+    learnt = later(replace(now, now_s=now.now_s + 119), 1)
+    assert learnt.memory.of("ev").takes_w == 3600
+    tapers = {"ev": replace(state(), power_w=reading(1500.0))}
+    assert later(replace(learnt, states=tapers), 1).memory.of("ev").takes_w == 3600
+    other = later(replace(learnt, states={"ev": state(there=False)}), 1)
+    assert other.memory.of("ev").takes_w is None
+    slow = replace(home(), memory=Memory(NOW - 1, {"ev": replace(PLUGGED, takes_w=3600)}))
+    assert charging.power_w(slow, EV) == 3600
+    late = replace(slow, utc_s=MORNING.utc_s - NEED_WS / (0.8 * 3600) + 1)
+    assert held(decide(replace(late, utc_s=late.utc_s - 2))) == 0
+    assert held(decide(late))
+
+
 def test_the_power_of_a_late_car_stays_while_it_is_enough_and_near() -> None:
     late = home(utc_s=MORNING.utc_s - 10_000, state=state(0.64))  # 38.4 MWs in 10,000 s: 3840 W
     for held_w, then_w in ((3841, 3841), (4600, 4600), (4623, 4048), (3818, 4048)):

@@ -150,3 +150,14 @@ def test_a_car_of_unknown_charge_gets_what_the_household_says_it_needs(
     assert delivered_kwh >= min(20, possible_kwh) - 0.1
     assert went.switched <= 2 * len(caps) + 4
     assert went.moved <= 2 * len(caps) + 100  # a step of 1 % moves the need
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(0.3, 0.7), st.floats(6, 12), st.sampled_from([1400.0, 3600.0, 5000.0]))
+def test_a_car_that_draws_less_than_its_charger_starts_in_time_once_that_was_seen(
+    soc: float, hours: float, takes_w: float
+) -> None:
+    free, off = [7360], [0] * 9
+    went = night(Car(soc, takes_w=takes_w), hours, free + off, lambda _car: None, typed=soc)
+    possible = soc + takes_w * (hours * 3600 - 30) * 0.9 / (60 * KWH)
+    assert went.soc >= min(0.8, possible) - 0.002

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core.charging import WS_PER_KWH, is_plugged, need_ws, next_deadline, soc, surely_soc
+from gateway.core.charging import WS_PER_KWH, is_plugged, need_ws, next_deadline, power_w, soc, surely_soc
 from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank, Reason, Snapshot
 
 USED_SHARE = 0.8  # of the power, when it has to be ready in time
@@ -31,7 +31,7 @@ def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
     if deadline is None:
         return []
     left_s, need = deadline.utc_s - snapshot.utc_s, need_ws(snapshot, asset)
-    return [left_s, left_s - _takes_s(asset, need)] if need else [left_s]
+    return [left_s, left_s - _takes_s(snapshot, asset, need)] if need else [left_s]
 
 
 def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
@@ -108,10 +108,10 @@ def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
     if deadline is None or not need:
         return None
     is_late = snapshot.memory.of(asset.id).late_for_utc_s == deadline.utc_s
-    return deadline if is_late or deadline.utc_s - snapshot.utc_s <= _takes_s(asset, need) else None
+    return deadline if is_late or deadline.utc_s - snapshot.utc_s <= _takes_s(snapshot, asset, need) else None
 
 
-def _takes_s(asset: Asset, need: int) -> float:
+def _takes_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
     return need / (USED_SHARE * asset.nominal_w)
 
 
