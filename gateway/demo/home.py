@@ -196,7 +196,7 @@ room_min_c = {ROOM_MIN_C}
 hysteresis_c = 0.3
 
 [asset.{HEAT}.care]
-min_run_s = 5
+min_run_s = 2
 min_rest_s = 5
 
 [asset.{FREEZER}]
