@@ -112,7 +112,7 @@ def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
 
 
 def _takes_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
-    return need / (USED_SHARE * asset.nominal_w)
+    return need / (USED_SHARE * power_w(snapshot, asset))
 
 
 def _charges(asset: Asset, text: str, at_least_w: int | None = None, until_s: float = math.inf) -> Bound:
