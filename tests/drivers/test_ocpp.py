@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from drivers.base import Quality, Unreachable
-from tests.drivers.ocpp_house import Hub, home, serving
+from tests.drivers.ocpp_house import QUICK, Hub, home, serving
 from tests.drivers.running import running
 from tests.fakes.charger import START_UTC_S, Charger, moment, stamp
 from tests.fakes.mosquitto import free_port
@@ -264,6 +265,19 @@ async def test_missing_readings_are_asked_for() -> None:
         await at.charger.tell("Charging")
         await at.port.until(lambda: at.port.value("power_w") == 7360)
         assert {"requestedMessage": "MeterValues", "connectorId": 1} in at.charger.asked_for("TriggerMessage")
+
+
+async def test_they_are_not_asked_for_again_and_again() -> None:
+    def promises(charger: Charger) -> None:
+        charger.quirks.statuses = {"TriggerMessage": "Accepted"}
+
+    async with home(promises, pace=replace(QUICK, trigger_s=30)) as at:
+        await at.session()
+        for _ in range(10):
+            at.port.pass_time(10)
+            await at.charger.tell("Charging")
+            await asyncio.sleep(0.02)
+        assert 2 <= len(at.charger.asked_for("TriggerMessage")) <= 3
 
 
 async def test_soc_counts_only_in_a_session_and_only_from_1_to_100() -> None:

@@ -63,6 +63,7 @@ async def test_each_want_renews_the_lease_once() -> None:
         await at.charger.meter()
         await asyncio.sleep(0.05)
         assert at.charger.limits() == [10.0] * 3  # nothing is written but for a new want
+        assert len(at.charger.asked_for("GetCompositeSchedule")) == 2  # at set-up, and for the new limit
 
 
 async def test_limits_carry_one_decimal_and_round_down() -> None:

@@ -110,7 +110,7 @@ P, E, I, U = "Power.Active.Import", "Energy.Active.Import.Register", "Current.Im
         ([_value(P, "7", phase="L1"), _value(P, "24")], Power(24, "meter")),  # never both
         ([_value(P, "24"), _value(P, "5", context="Transaction.Begin")], Power(24, "meter")),
         ([_value(P, "24", context="Weird.Context")], Power(24, "meter")),
-        ([_value(P, "9", location="Body"), _value(P, "24", location="Outlet")], Power(24, "meter")),
+        ([_value(P, "24", location="Outlet"), _value(P, "9", location="Body")], Power(24, "meter")),
         ([_value(P, "9", location="Body")], Power(9, "meter")),
         ([_value(I, "10", phase="L1"), _value(I, "10", phase="L2")], Power(4600, "current")),
         ([_value(I, "10", phase="L1"), _value(U, "240", phase="L1-N")], Power(2400, "current")),
@@ -258,10 +258,11 @@ def test_what_is_older_than_the_connection_waited_for_it() -> None:
     assert not clock.is_old(NOW_S + 59, 170, NOW_S + 70, 160)
 
 
-def test_a_clock_that_was_set_right_is_believed_again() -> None:
+@pytest.mark.parametrize("off_s", [-86_400, 86_400])
+def test_a_clock_that_was_set_right_is_believed_again(off_s: int) -> None:
     clock = ChargerClock()
     for n in range(3):
-        clock.heard(NOW_S - 86_400 + 10 * n, 100 + 10 * n, NOW_S + 10 * n)
+        clock.heard(NOW_S + off_s + 10 * n, 100 + 10 * n, NOW_S + 10 * n)
     clock.heard(NOW_S + 40, 140, NOW_S + 40)
     assert clock.utc_s(140, NOW_S + 40) == NOW_S + 40
 
