@@ -113,7 +113,10 @@ class Connection:
         self._futures[ticket] = future
         self._digest()
         self._wake.set()
-        self._outgoing.set()
+        if self._is_clear:
+            await self._flush()  # in this very step: a set-point waits for no other task
+        else:
+            self._outgoing.set()
         return await future
 
     def end(self, why: str, *, stuck: bool = False) -> None:
@@ -249,6 +252,11 @@ class Connection:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
+
+    @property
+    def _is_clear(self) -> bool:
+        """Whether what is sent now goes out at once."""
+        return not self._sending.locked() and not self._socket.transport.get_write_buffer_size()
 
     async def _flush(self) -> None:
         async with self._sending:

@@ -47,6 +47,8 @@ class Conversation:
         self._station.stir = self._stir
         self._opened_s = port.monotonic()
         self._wakes: list[asyncio.Event] = []
+        self._is_stirred = False
+        self._hold_rest: asyncio.Timeout | None = None
 
     def asked(self, action: str, payload: Payload) -> Payload | None:
         """The answer to a call of the charger; None: such a call is not known here."""
@@ -64,7 +66,7 @@ class Conversation:
         """
         await self._keep()  # ids are written down before a session can need one
         self._connection.serve(self)
-        await _together(self._talk(), self._follow_wants(), self._loop(self._note), self._connection.over())
+        await _together(self._talk(), self._loop(self._note), self._connection.over())
 
     async def _talk(self) -> None:
         await self._may_call()
@@ -72,7 +74,7 @@ class Conversation:
         keys = await configuration.read()
         leases = Leases(self._settings, self._port, self._station, self._calls, keys)
         hold = Hold(self._settings, self._port, self._station, leases, self._pace)
-        await _together(self._loop(hold.turn), self._tend(configuration, keys, leases, hold))
+        await _together(self._holding(hold), self._tend(configuration, keys, leases, hold))
 
     async def _tend(self, configuration: Configuration, keys: Keys, leases: Leases, hold: Hold) -> None:
         """Set the charger up, again after each of its starts, and keep the conversation useful."""
@@ -127,9 +129,19 @@ class Conversation:
 
     # --- waking and noting ------------------------------------------------------------------------------
 
-    async def _follow_wants(self) -> None:
+    async def _holding(self, hold: Hold) -> None:
+        """Keep the session at what is wanted. A want is heard here itself: the set-point is on its way
+        before anything else that its instruction leads to."""
         while True:
-            await self._port.changed()
+            self._is_stirred = False
+            wait_s = await hold.turn()
+            try:
+                async with asyncio.timeout(0.0 if self._is_stirred else _finite(wait_s)) as self._hold_rest:
+                    await self._port.changed()
+            except TimeoutError:
+                continue
+            finally:
+                self._hold_rest = None
             self._stir()
 
     async def _loop(self, turn: Callable[[], Awaitable[float]]) -> None:
@@ -158,6 +170,9 @@ class Conversation:
     def _stir(self) -> None:
         for event in self._wakes:
             event.set()
+        self._is_stirred = True
+        if self._hold_rest and not self._hold_rest.expired():
+            self._hold_rest.reschedule(asyncio.get_running_loop().time())
 
 
 async def _together(*works: Coroutine[Any, Any, None]) -> None:
@@ -177,8 +192,13 @@ async def _together(*works: Coroutine[Any, Any, None]) -> None:
 async def _rest(woken: asyncio.Event, seconds: float) -> None:
     """Let time pass until something changed; what changed since the last rest counts."""
     try:
-        async with asyncio.timeout(None if math.isinf(seconds) else max(0.0, seconds)):
+        async with asyncio.timeout(_finite(seconds)):
             await woken.wait()
     except TimeoutError:
         pass
     woken.clear()
+
+
+def _finite(seconds: float) -> float | None:
+    """A wait as asyncio takes it; None: without end."""
+    return None if math.isinf(seconds) else max(0.0, seconds)
