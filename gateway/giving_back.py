@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from gateway.daemon.home import Home
 from gateway.daemon.store import Store
 from gateway.files import DATABASE, read
 
-GIVE_BACK_S = 10.0  # how long a stop, a reload, or `release` without a daemon tries to reach a device
+GIVE_BACK_S = 10.0  # how long a stop or a reload tries to reach a device
+BY_HAND_S = 60.0  # and a person with `release`: a charger calls us, half a minute after it lost us
 GIVE_BACK_LOOK_S, GIVE_BACK_ASK_EACH = 0.05, 50
 
 
@@ -36,7 +38,8 @@ def release(config_file: Path, asset: str | None) -> dict[str, str]:
     except (NotAlone, OSError) as error:
         return {"error": str(error)}
     if missed:
-        return {"error": f"not given back: {', '.join(missed)}"}
+        words = "; ".join(_left(config.devices[name]) for name in missed)
+        return {"error": f"not reached within {BY_HAND_S:.0f} s, so not given back: {words}"}
     return {"done": f"given back: {', '.join(controls)}"}
 
 
@@ -45,12 +48,22 @@ def open_driver(device: Device, links: Links) -> Driver:
     return registry.kind(device.driver).open(device.settings, links)
 
 
-async def give_back(fleet: Fleet, home: Home, controls: Iterable[str]) -> list[str]:
+def _left(device: Device) -> str:
+    """What becomes of a device that was not reached."""
+    lease_s = device.ability.lease_s
+    if math.isinf(lease_s):
+        return f"{device.name}, which keeps our last setting until it is"
+    return f"{device.name}, which runs by its own control again within {lease_s:.0f} s"
+
+
+async def give_back(
+    fleet: Fleet, home: Home, controls: Iterable[str], within_s: float = GIVE_BACK_S
+) -> list[str]:
     """Ask devices to be their owner's until they say so; the ones that did not in time."""
     waiting = list(controls)
     for device in waiting:
         home.evidence.pop(device, None)
-    for look in range(int(GIVE_BACK_S / GIVE_BACK_LOOK_S)):
+    for look in range(int(within_s / GIVE_BACK_LOOK_S)):
         waiting = [device for device in waiting if not home.holds(device, None)]
         if not waiting:
             break
@@ -72,4 +85,4 @@ async def _release(config: Config, controls: list[str]) -> list[str]:
         home = Home(config, clock.monotonic_s)
         async with Fleet(open_driver, StoredFacts(store).of, home, clock) as fleet:
             await fleet.reconcile({name: config.devices[name] for name in controls})
-            return await give_back(fleet, home, controls)
+            return await give_back(fleet, home, controls, BY_HAND_S)

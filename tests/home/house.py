@@ -194,14 +194,14 @@ class House:
         self.lives.append(self.daemon.output)
         return life
 
-    async def cli(self, *arguments: str) -> tuple[int, Any]:
+    async def cli(self, *arguments: str, within_s: float = 30) -> tuple[int, Any]:
         """A command as a person gives it, with --json: exit code and answer."""
         where = () if arguments[0] == "config" else ("--config", str(self.file))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", *arguments, *where, "--json",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(), within_s)
         assert process.returncode is not None
         return process.returncode, json.loads(out) if out.strip() else err.decode()
 
