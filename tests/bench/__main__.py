@@ -11,18 +11,24 @@ import gc
 import json
 import os
 import platform
+import socket
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.bench import latency, report, rest
 from tests.bench.aggregator import listening
+from tests.fakes.authority import Authority
 from tests.fakes.mosquitto import PROGRAM, Mosquitto
 
 INVALID = 3
-# Lives of the daemon; seconds until it is at rest; seconds it is then watched. A minute is held in memory
-# for up to 15 min, so only the long run sees all that goes to the disk.
-LENGTHS = {"quick": (2, 5.0, 10.0), "usual": (12, 30.0, 60.0), "long": (24, 60.0, 1800.0)}
+# Lives of the daemon; seconds until it is at rest; seconds it is then watched; hours of hurried clocks.
+# A minute is held in memory for up to 15 min, so only the long run sees all that goes to the disk.
+LENGTHS = {
+    "quick": (2, 5.0, 10.0, 0.5),
+    "usual": (12, 30.0, 60.0, 2.0),
+    "long": (24, 60.0, 1800.0, 24.0),
+}
 
 
 def main() -> int:
@@ -44,15 +50,29 @@ def main() -> int:
     return 0 if report.is_valid(run) else INVALID
 
 
-async def measure(folder: Path, lives: int, warm_s: float, window_s: float) -> report.Run:
+async def measure(folder: Path, lives: int, warm_s: float, window_s: float, hours: float) -> report.Run:
     """Everything, one after the other."""
-    with Mosquitto(folder / "broker") as broker:
+    encrypted, broker = _broker(folder)
+    with broker:
         async with listening(broker.port) as aggregator:
             gc.freeze()  # what is imported is not looked through again between two instants
             timings = await latency.measure(folder, broker.port, aggregator, lives)
             resumed_s = await rest.resumed_s(folder, broker.port, aggregator)
-        at_rest = await rest.measure(folder, broker.port, warm_s, window_s)
-    return report.Run(timings, at_rest, resumed_s, _machine())
+        at_rest = await rest.measure(folder, broker, encrypted, warm_s, window_s)
+        growth = await rest.grown(folder, broker, encrypted, hours)
+    return report.Run(timings, at_rest, growth, resumed_s, _machine())
+
+
+def _broker(folder: Path) -> tuple[rest.Encrypted, Mosquitto]:
+    """A broker with two doors, the other one with TLS."""
+    authority = Authority.new(folder / "authority")
+    certificate, key = authority.issue("broker")
+    with socket.socket() as taken:  # or both doors might be given one port
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        lines = (f"listener {port} 127.0.0.1", f"certfile {certificate}", f"keyfile {key}")
+        broker = Mosquitto(folder / "broker", extra=lines)
+    return rest.Encrypted(port, authority.ca), broker
 
 
 def _machine() -> str:

@@ -1,4 +1,4 @@
-"""The aggregator's end of an instruction: signs, publishes, and notes when register and status moved.
+"""The aggregator's end of an instruction: signs, publishes, and notes when device and status moved.
 
 All moments are taken here, in one process outside the programs under test, on one clock.
 """
@@ -18,17 +18,17 @@ import aiomqtt
 
 from gateway.demo.aggregator import DISPATCH, KID, cancel_body, set_body
 from gateway.wire.signature import new_private_key, public_x, sign
-from tests.bench.subject import ASSET, HOST, Bare, Homeflex
+from tests.bench.rig import HOST
+from tests.bench.subject import Bare, Homeflex
 
 ANSWER_S = 5.0
 HOLD_S = 3600
-IN_FORCE = 70  # Xtherma: surplus control, the register that makes a block hold and ends it
 NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds from the publishing of one instruction: its first register, the one in force, its status."""
+    """Seconds from the publishing of one instruction: the first command, the one in force, its status."""
 
     op: str
     written_s: float
@@ -72,9 +72,10 @@ class Aggregator:
             elif topic == "dispatch/status":
                 self._statuses.put_nowait((site, body, at_s))
 
-    async def hold(self, subject: Bare | Homeflex) -> tuple[str, Timing]:
-        """Have the heat pump stand still from now on; the instruction's id."""
-        body = set_body(subject.site, f"asset:{ASSET}", 0.0, time.time(), HOLD_S)
+    async def hold(self, subject: Bare | Homeflex, number: int) -> tuple[str, Timing]:
+        """The `number`-th hold of the device in this life, from now on; the instruction's id."""
+        rig = subject.rig
+        body = set_body(subject.site, f"asset:{rig.asset}", rig.cap_kw(number) * 1000, time.time(), HOLD_S)
         return body["id"], await self._exchange(subject, body)
 
     async def end(self, subject: Bare | Homeflex, id_: str) -> Timing:
@@ -85,15 +86,15 @@ class Aggregator:
         message = json.dumps(body).encode()
         if subject.signs:
             message = sign(message, self._private_key, KID, DISPATCH)
-        writes: list[tuple[int, float]] = []
+        commands: list[tuple[str, float]] = []
         in_force = asyncio.Event()
 
-        def note(address: int, at_s: float) -> None:
-            writes.append((address, at_s))
-            if address == IN_FORCE:
+        def note(what: str, at_s: float) -> None:
+            commands.append((what, at_s))
+            if what == subject.rig.in_force:
                 in_force.set()
 
-        subject.pump.on_write = note
+        subject.device.on_command = note
         published_s = time.perf_counter()
         await self._client.publish(f"homeflex/v1/{subject.site}/dispatch", message, qos=1)
         try:
@@ -102,10 +103,12 @@ class Aggregator:
                 await in_force.wait()
         except TimeoutError as error:
             raise RuntimeError(
-                f"{subject.site}: {body['op']} not obeyed; registers written: {writes}"
+                f"{subject.site}: {body['op']} not obeyed; the device was told: {commands}"
             ) from error
-        in_force_s = next(at_s for address, at_s in writes if address == IN_FORCE)
-        return Timing(body["op"], writes[0][1] - published_s, in_force_s - published_s, told_s - published_s)
+        in_force_s = next(at_s for what, at_s in commands if what == subject.rig.in_force)
+        return Timing(
+            body["op"], commands[0][1] - published_s, in_force_s - published_s, told_s - published_s
+        )
 
     async def _answer(self, site: str, body: dict[str, Any]) -> float:
         """When the first status of an instruction came.

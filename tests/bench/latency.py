@@ -1,7 +1,8 @@
-"""Instruction to register and to status: the bare script and the daemon, in turn, message by message.
+"""Instruction to device and to status: the bare script and the daemon, in turn, message by message.
 
-The heat pump's profile allows its register 24 writes a day and the contract 20 messages in 10 s, so the
-daemon lives many short lives, each as a new home. The first hold and end of each warm it up.
+The heat pump's profile allows its register 24 writes a day, the contract 20 messages in 10 s, and a charger
+takes less with each hold, so the daemon lives many short lives, each as a new home. The first hold (and end)
+of each warms it up.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.aggregator import Aggregator, Timing
+from tests.bench.rig import CHARGER
 from tests.bench.slow_disk import slow_disk
 from tests.bench.subject import Bare, Homeflex, bare, homeflex
 
 SLOW_SYNC_MS = 20
-HOLDS_PER_LIFE = 10  # and as many ends
+HOLDS_PER_LIFE = 10  # and as many ends, where holds are ended
 CLOSE_S = 0.005  # between an answer and the next instruction: both programs, and the machine, stay warm
 SLOW_S = 0.05  # the same, and what the last instruction still had to sync is done
 RARE_S = 0.5  # as good as one in a day: whatever a program needs has left the processor's caches
@@ -40,6 +42,7 @@ class Latency:
     usual: Pairs
     rare: Pairs
     slow_disk: Pairs | None
+    charger: Pairs
 
 
 async def measure(folder: Path, broker_port: int, aggregator: Aggregator, lives: int) -> Latency:
@@ -51,7 +54,11 @@ async def measure(folder: Path, broker_port: int, aggregator: Aggregator, lives:
         usual = await bench.pairs("usual", lives, CLOSE_S)
         slow = await bench.pairs("slow", lives, SLOW_S, disk.environment) if disk else None
         rare = await bench.pairs("rare", max(1, lives // 6), RARE_S)
-    return Latency(usual, rare, slow)
+    async with bare("bare-central", broker_port, CHARGER) as script:
+        await aggregator.online(script.site)
+        bench = _Bench(folder, broker_port, aggregator, script)
+        charger = await bench.pairs("charger", lives, CLOSE_S)
+    return Latency(usual, rare, slow, charger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,14 @@ class _Bench:
         for life in range(lives):
             site = f"{name}-{life}"
             trust = self.aggregator.trust_store(site)
-            home = homeflex(site, self.folder / site, self.broker_port, trust, environment=environment)
+            home = homeflex(
+                site,
+                self.folder / site,
+                self.broker_port,
+                trust,
+                rig=self.script.rig,
+                environment=environment,
+            )
             async with home as daemon:
                 found.ready_s.append(await daemon.start())
                 await self.aggregator.online(site)
@@ -80,14 +94,15 @@ class _Bench:
         warming = Pairs()
         for number in range(HOLDS_PER_LIFE):
             into = found if number else warming
-            bare_id = await self._hold(self.script, into.bare, pause_s)
-            id_ = await self._hold(daemon, into.daemon, pause_s)
-            await self._end(self.script, bare_id, into.bare, pause_s)
-            await self._end(daemon, id_, into.daemon, pause_s)
+            bare_id = await self._hold(self.script, number, into.bare, pause_s)
+            id_ = await self._hold(daemon, number, into.daemon, pause_s)
+            if daemon.rig.ends:
+                await self._end(self.script, bare_id, into.bare, pause_s)
+                await self._end(daemon, id_, into.daemon, pause_s)
         found.first.append(warming.daemon[0])
 
-    async def _hold(self, program: Bare | Homeflex, into: list[Timing], pause_s: float) -> str:
-        id_, timing = await self.aggregator.hold(program)
+    async def _hold(self, program: Bare | Homeflex, number: int, into: list[Timing], pause_s: float) -> str:
+        id_, timing = await self.aggregator.hold(program, number)
         into.append(timing)
         await asyncio.sleep(pause_s)
         return id_

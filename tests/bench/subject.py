@@ -1,4 +1,4 @@
-"""A program under test: a process of its own, with a heat pump of its own that notes each write."""
+"""A program under test: a process of its own, with a device of its own that notes what it is told."""
 
 from __future__ import annotations
 
@@ -8,29 +8,15 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.console.local_socket import NoAnswer, ask
-from tests.bench import bare_script
-from tests.fakes.modbus import ModbusServer, Xtherma
+from tests.bench.rig import HOST, PUMP, Rig, Watched
 from tests.faults.kill9 import Kill9
 
-HOST = "127.0.0.1"
-ASSET = "heat"
 WITHIN_S = 20.0  # for a start; far more than it takes
-
-
-class WatchedPump(Xtherma):
-    """The heat pump every program gets; `on_write` hears each register with the moment it arrived."""
-
-    on_write: Callable[[int, float], None] = staticmethod(lambda _address, _at_s: None)
-
-    def put(self, table: str, address: int, value: int) -> None:
-        at_s = time.perf_counter()
-        super().put(table, address, value)
-        self.on_write(address, at_s)
 
 
 @dataclass
@@ -38,7 +24,8 @@ class Bare:
     """The bare script."""
 
     site: str
-    pump: WatchedPump
+    rig: Rig
+    device: Watched
     pid: int
     signs: bool = False
 
@@ -48,7 +35,8 @@ class Homeflex:
     """The daemon in a folder of its own, with an empty store; not started yet."""
 
     site: str
-    pump: WatchedPump
+    rig: Rig
+    device: Watched
     program: Kill9
     console: Path
     notices: socket.socket
@@ -67,7 +55,7 @@ class Homeflex:
         return time.perf_counter() - began_s
 
     async def settled(self) -> None:
-        """Wait until it knows what its heat pump draws.
+        """Wait until it knows what its devices draw.
 
         Raises:
             RuntimeError: it never does.
@@ -98,12 +86,12 @@ def _power_is_known(console: Path) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def bare(site: str, broker_port: int) -> AsyncIterator[Bare]:
-    """The bare script, running."""
-    async with _pump() as (pump, port):
-        command = [sys.executable, bare_script.__file__, str(broker_port), str(port), site]
+async def bare(site: str, broker_port: int, rig: Rig = PUMP) -> AsyncIterator[Bare]:
+    """The bare script of a rig, running."""
+    async with rig.running() as (device, port):
+        command = [sys.executable, str(rig.script), str(broker_port), str(port), site]
         async with Kill9(command) as program:
-            yield Bare(site, pump, await program.start())
+            yield Bare(site, rig, device, await program.start())
 
 
 @contextlib.asynccontextmanager
@@ -113,34 +101,35 @@ async def homeflex(
     broker_port: int,
     trust_store: str,
     *,
-    meter: str | None = None,
+    rig: Rig = PUMP,
+    more: str = "",
+    ca: str | None = None,
+    hurry: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Homeflex]:
-    """A home for the daemon; whatever still runs of it at the end is killed."""
+    """A home for the daemon with one rig's device; whatever still runs of it at the end is killed.
+
+    `more` is further configuration, `ca` the authority of an encrypted broker, `hurry` what stands in
+    place of `gateway` in the command.
+    """
     folder.mkdir()
     config = folder / "homeflex.toml"
     name = f"homeflex-bench-{secrets.token_hex(8)}"
-    async with _pump() as (pump, port):
+    async with rig.running() as (device, port):
         (folder / "keys.json").write_text(trust_store)
-        config.write_text(configuration(site, broker_port, port, meter))
+        config.write_text(f"{configuration(site, broker_port, ca)}{rig.sections(port)}{more}")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             notices.bind(f"\0{name}")
             notices.setblocking(False)
-            command = [sys.executable, "-m", "gateway", "run", "--config", str(config)]
+            command = [sys.executable, "-m", *(hurry or ("gateway",)), "run", "--config", str(config)]
             async with Kill9(command, {"NOTIFY_SOCKET": f"@{name}", **(environment or {})}) as program:
-                yield Homeflex(site, pump, program, folder / "console.sock", notices)
+                yield Homeflex(site, rig, device, program, folder / "console.sock", notices)
 
 
-@contextlib.asynccontextmanager
-async def _pump() -> AsyncIterator[tuple[WatchedPump, int]]:
-    pump = WatchedPump()
-    async with ModbusServer({1: pump}) as server:
-        yield pump, server.port
-
-
-def configuration(site: str, broker_port: int, pump_port: int, meter: str | None) -> str:
-    """One heat pump, read each second as the bare script does; no local limit stands in the way."""
-    text = f"""\
+def configuration(site: str, broker_port: int, ca: str | None) -> str:
+    """A home without devices; its uplink is encrypted if there is an authority."""
+    tls = f'tls = {{ ca = "{ca}" }}' if ca else ""
+    return f"""\
 [site]
 id = "{site}"
 zone = "Europe/London"
@@ -152,6 +141,7 @@ socket = "console.sock"
 [uplink]
 host = "{HOST}"
 port = {broker_port}
+{tls}
 
 [security]
 keys = "keys.json"
@@ -161,33 +151,4 @@ offset_s = 0
 
 [clock]
 trust = "always"
-
-[devices.hp]
-driver = "modbus"
-profile = "xtherma"
-host = "{HOST}"
-port = {pump_port}
-poll_s = 1
-
-[asset.{ASSET}]
-class = "heat"
-control = "hp"
-nominal_w = 1500
-power_w = ["hp.power_w"]
-
-[asset.{ASSET}.care]
-min_run_s = 0
-min_rest_s = 0
-"""
-    if meter is None:
-        return text
-    return f"""{text}
-[devices.meter]
-driver = "p1"
-tcp = "{meter}"
-
-[boundary]
-power_w = ["meter.power_w"]
-import_ws = ["meter.import_ws"]
-export_ws = ["meter.export_ws"]
 """
