@@ -21,12 +21,11 @@ _BROKER_S = 30.0  # a message waits at most so long for the broker
 
 
 class Prompter:
-    """The director's hands, the same for all scenes. `began_utc_s` is the run's beginning."""
+    """The director's hands, the same for all scenes. `sabotage` is the scene to be broken, if any."""
 
     def __init__(self, stage: Stage, sabotage: int | None) -> None:
         self.stage = stage
         self.log: Log = stage.log
-        self.began_utc_s = stage.log.now_utc_s()
         self.sabotage = sabotage
         self._broker = asyncio.Event()
         self._broker.set()
@@ -58,8 +57,8 @@ class Prompter:
         self, scene: int, *targets: str, cap_w: float = 0.0, service: str, what: str = "set"
     ) -> Sent:
         """The aggregator caps the targets from now on; gives the instruction as sent."""
-        body = set_body(SITE, targets[0], cap_w, self.log.now_utc_s(), _LASTS_S, service=service)
         await self._there()
+        body = set_body(SITE, targets[0], cap_w, self.log.now_utc_s(), _LASTS_S, service=service)
         await self.stage.aggregator.send(body | {"targets": [*targets]}, scene=scene, what=what)
         sent = self.seen().sent(scene, what)
         assert sent is not None, "what was sent is in the log"
@@ -91,10 +90,6 @@ class Prompter:
     def seen(self) -> Evidence:
         """Everything up to now."""
         return Evidence(self.log.observations)
-
-    def since_began(self, second: float) -> float:
-        """A second of the run as UTC."""
-        return self.began_utc_s + second
 
 
 # --- cues ---
