@@ -476,6 +476,12 @@ def test_a_daemon_that_reports_no_minutes_any_more_did_not_live_on(after: float)
     assert 8 in _failed(run)
 
 
+def test_what_was_on_the_wire_when_the_daemon_died_was_said_before() -> None:
+    late = runs.asked(runs.KILLED + 0.1, "plug", "Switch.GetStatus", id=0)
+    assert _failed(_more(runs.good_run(), late)) == set()
+    assert _failed(_more(runs.good_run(), replace(late, at_utc_s=late.at_utc_s + 0.5))) == {6}
+
+
 def test_the_order_of_the_log_is_no_matter() -> None:
     assert _failed(runs.good_run()[::-1]) == set()
 

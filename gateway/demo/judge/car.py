@@ -102,12 +102,10 @@ def _overruled(seen: Evidence, order: Sent, needed: Need) -> Iterable[Claim]:
     ]
     first = longest(stretches(capped, car_within(order.cap_w)))
     over = [s.at_utc_s for s in capped if s.at_utc_s > first.end_utc_s and s.charger_w > order.cap_w]
-    late_s = -min(
-        (needed.spare_s(left, s.at_utc_s) for s, left in needed.left_ws(seconds) if [s.at_utc_s] == over[:1]),
-        default=-math.inf,
-    )
+    left_ws = {s.at_utc_s: left for s, left in needed.left_ws(seconds)}
+    late_s = -needed.spare_s(left_ws.get(over[0], -math.inf), over[0]) if over else math.inf
     wanted_kwh = needed.energy_ws / 3.6e6
-    got_ws = needed.energy_ws - min((left for _, left in needed.left_ws(seconds)), default=needed.energy_ws)
+    got_ws = needed.energy_ws - min(left_ws.values(), default=needed.energy_ws)
     return [
         Claim(
             f"the cap held the car first ({first.lasted_s:.0f} s)",
