@@ -115,7 +115,8 @@ def test_the_call_on_the_page_makes_a_plug_come_back_by_itself(config: Config) -
     switch = Switch()
     switch.config |= {"initial_state": "off", "auto_on": False, "auto_on_delay": 60.0}
     switch.config |= call["params"]["config"]
-    assert flaws_of(switch.config, config.devices["freezer-plug"].settings.longest_off_s) == {}
+    plug = config.devices["freezer-plug"].settings
+    assert flaws_of(switch.config, plug.longest_off_s, plug.lease_s) == {}
 
 
 def test_the_readme_points_to_the_page() -> None:

@@ -20,6 +20,7 @@ class Commissioning:
     def __init__(self, settings: Settings) -> None:
         self._switch = settings.switch
         self._longest_off_s = settings.longest_off_s
+        self._lease_s = settings.lease_s
         self._may_write = settings.set_up
         self._told = ""
 
@@ -36,7 +37,7 @@ class Commissioning:
 
     async def _flaws(self, rpc: Rpc) -> dict[str, tuple[JsonValue, str]]:
         config = await rpc.call("Switch.GetConfig", {"id": self._switch})
-        return flaws_of(config, self._longest_off_s)
+        return flaws_of(config, self._longest_off_s, self._lease_s)
 
     async def _set_right(self, rpc: Rpc, port: DevicePort, changes: JsonObject) -> None:
         try:

@@ -6,8 +6,8 @@ again. If the read-back does not show the timer, the relay is closed at once and
 
 Whoever presses the plug's button, or uses its app, is at home. Switched on during our off, it stays on and is
 told as taken back, which is the household's override; whether a new want holds it off again is a matter of
-policy. Given back, it is switched on only if the off was ours, which its timer shows: what the household
-switched off stays off.
+policy. What the household switched off is not touched: a hold finds it off, and when it comes on by itself
+holds it from then on. Given back, it is switched on only if the off was ours, which its timer shows.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Session:
         self._serial: int | None = None  # of the last want that was answered
         self._uptime_s: float | None = None
         self._is_checked = False  # the plug's settings, since it started
+        self._is_left_off = False  # held as it is: somebody else had switched it off
 
     async def run(self) -> None:
         """Talk until an error.
@@ -95,14 +96,17 @@ class Session:
 
     async def _watch(self, relay: Relay) -> None:
         """See whether our off still stands."""
-        if not self._armed_s:
+        if not self._armed_s and not self._is_left_off:
             return
-        if relay.on:
+        if relay.on and self._is_left_off and relay.source in _ENDED_BY:
+            self._serial, self._is_left_off = None, False  # now the hold is ours to keep
+        elif relay.on:
             why = _ENDED_BY.get(relay.source)
             kind, why = ("local", why) if why else (TAKEN_BACK, f"switched on there ({relay.source})")
             self._port.report(DeviceEvent(kind, f"on again while held off: {why}"))
+            self._is_left_off = False
             await self._note_armed(0)
-        elif relay.timer_s is None:
+        elif relay.timer_s is None and not self._is_left_off:
             await self._give_up("its timer is gone, so it was switched on")
 
     async def _give_up(self, why: str) -> None:
@@ -142,9 +146,13 @@ class Session:
             await self._hold_off()
 
     async def _hold_off(self) -> None:
+        self._is_left_off = False
         if fault := await self._commissioning.fault(self._rpc, self._port):
             raise Refused(f"the plug's own settings must be right first: {fault}")
-        lease_s = self._settings.lease_s
+        before, lease_s = await self._relay(), self._settings.lease_s
+        if not before.on and not self._is_ours(before):
+            self._is_left_off = True  # the household did that, and it comes back as the plug's settings say
+            return
         await self._set({"on": False, "toggle_after": lease_s})
         await self._note_armed(lease_s)
         try:
@@ -161,6 +169,7 @@ class Session:
             raise Refused(f"the plug showed no timer of {lease_s} s, so it was switched on again")
 
     async def _give_back(self) -> None:
+        self._is_left_off = False
         relay = await self._relay()
         if not relay.on and self._is_ours(relay):
             await self._close()

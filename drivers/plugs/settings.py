@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from drivers.base import Ability, FallbackBy
 from drivers.secret import SecretFile
 
+TELLING_S = 5  # by so much our timer and the plug's own differ, to be told from each other
+
 
 class Settings(BaseModel):
     """One plug's section of the configuration.
@@ -32,8 +34,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _the_backstop_is_behind(self) -> Self:
-        if self.lease_s > self.longest_off_s:
-            raise ValueError(f"lease_s {self.lease_s} is above longest_off_s {self.longest_off_s}")
+        if self.lease_s + TELLING_S > self.longest_off_s:
+            most_s = self.longest_off_s - TELLING_S
+            raise ValueError(
+                f"lease_s {self.lease_s} should be at most {most_s}: longest_off_s less {TELLING_S} s"
+            )
         return self
 
 

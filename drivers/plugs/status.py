@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from drivers.base import JsonValue, Sample, Unintelligible, WrongDevice
 from drivers.plugs.rpc import JsonObject
+from drivers.plugs.settings import TELLING_S
 
 _FIRST_GENERATION_WITH_RPC = 2
 _WS_PER_WH = 3600
@@ -111,8 +112,9 @@ def switch_points(switch: JsonObject) -> dict[str, Sample]:
     }
 
 
-def flaws_of(config: JsonObject, longest_off_s: float) -> dict[str, tuple[JsonValue, str]]:
-    """What of a switch's configuration would let its load stay off: key -> (right value, in words)."""
+def flaws_of(config: JsonObject, longest_off_s: float, lease_s: float) -> dict[str, tuple[JsonValue, str]]:
+    """What of a switch's configuration would let its load stay off, or hide whose off it is: key -> (right
+    value, in words)."""
     flaws: dict[str, tuple[JsonValue, str]] = {}
     if config.get("initial_state") != "on":
         flaws["initial_state"] = ("on", 'initial_state should be "on": after a power cut')
@@ -121,6 +123,11 @@ def flaws_of(config: JsonObject, longest_off_s: float) -> dict[str, tuple[JsonVa
     delay_s = _number(config, "auto_on_delay")
     if delay_s is None or not 0 < delay_s <= longest_off_s:
         flaws["auto_on_delay"] = (longest_off_s, f"auto_on_delay should be at most {longest_off_s:g} s")
+    elif abs(delay_s - lease_s) < TELLING_S:
+        words = (
+            f"auto_on_delay should not be lease_s, {lease_s:g} s: our timer could not be told from its own"
+        )
+        flaws["auto_on_delay"] = (longest_off_s, words)
     return flaws
 
 

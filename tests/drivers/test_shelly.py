@@ -166,6 +166,32 @@ async def test_what_the_household_switched_off_stays_off_when_we_start(
     assert bench.plug.commands() == []
 
 
+@pytest.mark.parametrize("then", [[0, None], [0, 0, None]])
+async def test_what_the_household_switched_off_is_not_touched_by_a_hold(
+    bench: Bench, then: list[int | None]
+) -> None:
+    async with running(bench.driver().run(bench.port)):
+        await bench.polled()
+        bench.switch.turn(False, "button")
+        for at_most_w in then:
+            assert await bench.answer(at_most_w) == ""
+        assert bench.plug.commands() == []
+        assert not bench.switch.on
+
+
+async def test_what_comes_on_by_itself_under_a_hold_is_held_from_then_on(bench: Bench) -> None:
+    async with running(bench.driver().run(bench.port)):
+        await bench.polled()
+        bench.switch.turn(False, "button")
+        await bench.answer(0)
+        bench.now_s = 3600  # its own auto_on
+        await bench.port.until(lambda: OFF in bench.plug.commands())
+        assert bench.told(TAKEN_BACK) == []
+        await bench.polled()
+        bench.switch.turn(True, "button")
+        await bench.port.until(lambda: bool(bench.told(TAKEN_BACK)))
+
+
 async def test_an_off_of_ours_is_known_by_its_timer_though_the_note_of_it_is_lost(bench: Bench) -> None:
     bench.switch.turn(False, "HTTP_in", 900)
     async with running(bench.driver().run(bench.port)):
@@ -208,6 +234,7 @@ def test_a_plug_falls_back_by_itself_within_its_lease() -> None:
         {"lease_s": 3601},
         {"longest_off_s": 14_401},
         {"longest_off_s": 600},
+        {"longest_off_s": 904},
         {"switch": -1},
         {"poll_s": 0.5},
         {"host": ""},

@@ -78,7 +78,7 @@ def test_a_recorded_device_is_known_by_its_model(device: str) -> None:
     ("device", "number"), [(d, n) for d, said in EXPECTED.items() for n in said["flaws"]]
 )
 def test_no_recorded_switch_would_bring_its_load_back_as_it_came(device: str, number: str) -> None:
-    flaws = flaws_of(recorded(device)["config"][f"switch:{number}"], 3600)
+    flaws = flaws_of(recorded(device)["config"][f"switch:{number}"], 3600, 900)
     assert list(flaws) == EXPECTED[device]["flaws"][number]
 
 
@@ -183,12 +183,16 @@ RIGHT = {"initial_state": "on", "auto_on": True, "auto_on_delay": 3600}
         ({"auto_on_delay": 3600.1}, ["auto_on_delay should be at most 3600 s"]),
         ({"auto_on_delay": 0}, ["auto_on_delay should be at most 3600 s"]),
         ({"auto_on_delay": None}, ["auto_on_delay should be at most 3600 s"]),
+        (
+            {"auto_on_delay": 900},
+            ["auto_on_delay should not be lease_s, 900 s: our timer could not be told from its own"],
+        ),
     ],
 )
 def test_settings_that_would_let_a_load_stay_off_are_told_with_what_is_right(
     changed: dict[str, Any], words: list[str]
 ) -> None:
-    assert [word for _, word in flaws_of({**RIGHT, **changed}, 3600).values()] == words
+    assert [word for _, word in flaws_of({**RIGHT, **changed}, 3600, 900).values()] == words
 
 
 JSON = st.recursive(
@@ -212,6 +216,6 @@ OBJECTS = st.dictionaries(KEYS, st.dictionaries(KEYS, st.dictionaries(KEYS, JSON
 
 @given(OBJECTS)
 def test_whatever_json_a_device_sends_is_decoded_or_one_of_the_four_errors(found: dict[str, Any]) -> None:
-    for decode in (identity_of, relay_of, uptime_s, lambda o: points_of(o, 0), lambda o: flaws_of(o, 60)):
+    for decode in (identity_of, relay_of, uptime_s, lambda o: points_of(o, 0), lambda o: flaws_of(o, 60, 10)):
         with suppress(DriverError):
             decode(found)  # type: ignore[operator]
