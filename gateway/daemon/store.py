@@ -55,6 +55,7 @@ __all__ = [  # the store and what it is told: one place to import from
 ]
 
 FORMAT = 1  # of the tables; PRAGMA user_version
+CACHE_KIB = 256  # the default, 2 MB, fills up in a day; what is read again fits into this
 KEEP_SEQS = 100_000  # of each log at most, the oldest go first: 45 days of minutes are 64,800
 QUEUED_MAX = 1024  # submissions waiting for the writer; more are refused
 CLOSE_S = 5.0  # a disk that does not answer for so long does not hold up the stop
@@ -359,6 +360,7 @@ def _connect(path: Path, unclean: bool, damaged: Path | None) -> tuple[sqlite3.C
             "journal_mode = wal",
             "synchronous = full",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"cache_size = -{CACHE_KIB}",
         ):
             database.execute(f"pragma {pragma}")
         if unclean:
@@ -415,7 +417,7 @@ def _grow_log(database: sqlite3.Connection, path: Path) -> None:
     database.execute("begin immediate")
     database.execute("insert into meta values ('room', zeroblob(?1))", (LOG_BYTES,))
     database.execute("rollback")
-    database.execute("pragma cache_size = -2000")
+    database.execute(f"pragma cache_size = -{CACHE_KIB}")
     _sync(log)
 
 
