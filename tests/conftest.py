@@ -5,9 +5,11 @@ from __future__ import annotations
 import fnmatch
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile(
     "homeflex",
@@ -46,3 +48,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in _unagreed:
         terminalreporter.write_line(f"skipped on CI, not listed in tests/skips.txt: {line}", red=True)
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
+    """Each file in one process and in its order; the homes together, for they run side by side."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/home" if path.startswith("tests/home/") else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByFile:
+    return ByFile(config, log)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ MAX_PAYLOAD_BYTES = 524_288  # twice the contract's largest message
 _START_S = 10.0
 _STOP_S = 2.0
 
+PORTS = range(15_000, 32_000)  # below those that a system gives to whoever connects
 _given: set[int] = set()
 
 
@@ -106,14 +108,14 @@ dynamic_filters = true
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment, and that was not given before."""
+    """A loopback port that nobody listens on at this moment and that was not given before."""
     while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 async def _listens(port: int) -> bool:

@@ -9,9 +9,11 @@ with Mosquitto(tmp_path, users={"hub": "secret"}, acl="user hub\\ntopic readwrit
 from __future__ import annotations
 
 import base64
+import contextlib
 import getpass
 import hashlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -30,6 +32,7 @@ needs_mosquitto = pytest.mark.skipif(
 )
 START_WITHIN_S = 5.0
 HASH_ROUNDS = 101  # mosquitto_passwd's own default
+PORTS = range(15_000, 32_000)  # below those that a system gives to whoever connects
 _given: set[int] = set()
 
 
@@ -151,14 +154,14 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment, and that was not given before."""
+    """A loopback port that nobody listens on at this moment and that was not given before."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def _hashed(user: tuple[str, str]) -> str:
