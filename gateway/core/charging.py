@@ -15,6 +15,7 @@ from gateway.core.model import (
     Charge,
     Deadline,
     Mark,
+    Measured,
     Memory,
     Quality,
     Reading,
@@ -22,7 +23,9 @@ from gateway.core.model import (
     Typed,
 )
 
-TYPED_KEPT_S = 86_400.0  # where nothing tells when the car is unplugged
+FRESH_S = 900.0  # of a measured SoC; an older one is said with its age
+SAME_S = 1.0  # a reading that is seen again
+TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car is unplugged
 WS_PER_KWH = 3_600_000
 RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
@@ -35,18 +38,21 @@ def is_plugged(snapshot: Snapshot, asset: Asset) -> bool:
 
 
 def soc(snapshot: Snapshot, asset: Asset) -> Reading | None:
-    """The SoC: measured since the car was plugged in, else as typed in and carried on by the energy since."""
+    """The SoC: as measured now, else the last that was measured or typed in since the car was plugged in,
+    carried on by the energy since."""
     if not is_plugged(snapshot, asset):
         return None
-    measured = snapshot.state(asset.id).soc
-    if measured and measured.quality is not Quality.BAD and measured.age_s <= _plugged_for_s(snapshot, asset):
+    if measured := _measured(snapshot, asset):
         return measured
-    typed = snapshot.memory.of(asset.id).typed
-    if typed is None:
+    was = snapshot.memory.of(asset.id)
+    known = [(told.mark.at_s, told) for told in (was.measured, was.typed) if told]
+    if not known:
         return None
-    since_s = snapshot.now_s - typed.mark.at_s
-    value = typed.soc + _share(snapshot, asset, delivered_ws(snapshot, asset, typed.mark))
-    return Reading(min(1.0, value), since_s, TYPED)
+    at_s, last = max(known, key=lambda found: found[0])
+    value = last.soc + _share(snapshot, asset, delivered_ws(snapshot, asset, last.mark))
+    return Reading(
+        min(1.0, value), snapshot.now_s - at_s, last.source if isinstance(last, Measured) else TYPED
+    )
 
 
 def surely_soc(snapshot: Snapshot, asset: Asset) -> float:
@@ -113,6 +119,8 @@ def words(snapshot: Snapshot, asset: Asset) -> str:
     found = "charge unknown"
     if known and known.source == TYPED:
         found = f"charged to {known.value:.0%}, by what was typed in {known.age_s / 3600:.1f} h ago"
+    elif known and known.age_s > FRESH_S:
+        found = f"charged to {known.value:.0%}, by what was measured {known.age_s / 3600:.1f} h ago"
     elif known:
         found = f"charged to {known.value:.0%}"
     if need is None:
@@ -134,7 +142,7 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     """The memory with the car that is plugged in now; what was typed goes with the car it was said of."""
     connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
     if connected and connected.value <= 0.5:
-        return replace(was, plugged=None, typed=None, takes_w=None)
+        return replace(was, plugged=None, typed=None, measured=None, takes_w=None)
     if connected and plugged is None:
         plugged = Mark(snapshot.now_s)
     if typed and plugged is None and snapshot.now_s - typed.mark.at_s > TYPED_KEPT_S:
@@ -142,7 +150,13 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     if typed:
         typed = replace(typed, mark=_with_register(snapshot, asset, typed.mark))
     plugged = plugged and _with_register(snapshot, asset, plugged)
-    return replace(was, plugged=plugged, typed=typed, takes_w=_takes_w(snapshot, asset, was))
+    return replace(
+        was,
+        plugged=plugged,
+        typed=typed,
+        measured=_last_measured(snapshot, asset, was),
+        takes_w=_takes_w(snapshot, asset, was),
+    )
 
 
 def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
@@ -160,6 +174,27 @@ def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:
     if snapshot.now_s - since_s < RAMPS_FOR_S:
         return was.takes_w
     return max(was.takes_w or 0, round(power.value)) or None
+
+
+def _measured(snapshot: Snapshot, asset: Asset) -> Reading | None:
+    """What is measured now, if it is of this car."""
+    found = snapshot.state(asset.id).soc
+    if found is None or found.quality is Quality.BAD:
+        return None
+    return found if found.age_s <= _plugged_for_s(snapshot, asset) else None
+
+
+def _last_measured(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> Measured | None:
+    """The last SoC that was measured of this car; where nothing tells of the plug it is kept for a day."""
+    now, last = _measured(snapshot, asset), was.measured
+    if now:
+        at_s = snapshot.now_s - now.age_s
+        is_new = last is None or at_s > last.mark.at_s + SAME_S or now.source != last.source
+        if is_new or (last and now.value != last.soc):
+            last = Measured(now.value, Mark(at_s), now.source)
+    elif last and was.plugged is None and snapshot.now_s - last.mark.at_s > TYPED_KEPT_S:
+        return None
+    return last and replace(last, mark=_with_register(snapshot, asset, last.mark))
 
 
 def _plugged_for_s(snapshot: Snapshot, asset: Asset) -> float:

@@ -63,6 +63,8 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             let_go_s=moved(was.let_go_s),
             plugged=was.plugged and _moved(was.plugged, shift_s),
             typed=was.typed and replace(was.typed, mark=_moved(was.typed.mark, shift_s)),
+            measured=was.measured and replace(was.measured, mark=_moved(was.measured.mark, shift_s)),
+            told_s=moved(was.told_s),
             quiet_since_s=moved(was.quiet_since_s),
             tight_s=moved(was.tight_s),
         )
@@ -99,6 +101,8 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         held_s=UNKNOWN_LONG_S if was.held_w is not None else was.held_s,
         plugged=was.plugged and Mark(now_s),
         typed=None,
+        measured=None,
+        told_s=None,
         quiet_since_s=None,
         tight_s=None,
     )

@@ -458,6 +458,15 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The last SoC that `source` measured, and when."""
+
+    soc: float
+    mark: Mark
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AssetMemory:
     """What must be known of an asset's past. Monotonic seconds; None: has not happened."""
 
@@ -471,7 +480,10 @@ class AssetMemory:
     too_warm: bool = False
     plugged: Mark | None = None  # since when a car is plugged in
     typed: Typed | None = None
+    measured: Measured | None = None  # of this car
+    told_s: float | None = None  # when it was last known whether a car is there
     takes_w: int | None = None  # the most this car was seen to draw while it was free to
+    took_w: int | None = None  # the same of the car before it: a guess
     too_empty: bool = False  # inside the hysteresis after the SoC was below its minimum
     too_full: bool = False
     late_for_utc_s: float | None = None  # the deadline whose latest start has passed

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (2, Memory),
+    "memory": (3, Memory),
     "entry": (1, Entry),
     "meter": (1, Meter),
 }
@@ -51,7 +51,16 @@ def _with_charge(body: Any) -> Any:
     }
 
 
-UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {("memory", 1): _with_charge}
+def _with_measured(body: Any) -> Any:
+    """Before a measured SoC was remembered, and what the last car drew."""
+    new = {"measured": None, "told_s": None, "took_w": None}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
+UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
+    ("memory", 1): _with_charge,
+    ("memory", 2): _with_measured,
+}
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from gateway.core.life import Entry
 from gateway.core.memory import resume
-from gateway.core.model import Memory
+from gateway.core.model import AssetMemory, Mark, Memory
 from gateway.daemon import codec
 from gateway.daemon.clock import Clock
 from gateway.daemon.store import PutMeta, Saved, Store
@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 EVERY_S = 5.0  # between two savings of a memory that changed
 UTC_EVERY_S = 3600.0
+TOLD_EVERY_S = 900.0  # a quarter of the gap after which a car may be another
 
 
 class Recollection:
@@ -86,5 +87,17 @@ def _meta(saved: Saved, key: str) -> float | None:
 
 def _gist(memory: Memory) -> object:
     """What of a memory is worth a write: not that time went by."""
-    assets = {id_: replace(a, quiet_since_s=None, tight_s=None) for id_, a in memory.assets.items()}
+    assets = {id_: _gist_of(asset) for id_, asset in memory.assets.items()}
     return replace(memory, at_s=0.0, supply_tight_s=None, base_load=None, assets=assets)
+
+
+def _gist_of(asset: AssetMemory) -> AssetMemory:
+    """A SoC is worth a write by the whole per cent: from the mark before, energy carries it on."""
+    measured, told_s = asset.measured, asset.told_s
+    return replace(
+        asset,
+        quiet_since_s=None,
+        tight_s=None,
+        measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
+        told_s=told_s and told_s // TOLD_EVERY_S,
+    )

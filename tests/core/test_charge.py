@@ -20,6 +20,7 @@ from gateway.core.model import (
     Kind,
     Limits,
     Mark,
+    Measured,
     Memory,
     Override,
     Reason,
@@ -311,6 +312,44 @@ def test_what_was_typed_and_charged_survives_a_restart_that_can_be_timed_and_no_
     assert timed.plugged == Mark(50.0 - 30.0 - 3599, 100 * KWH, "charger.import_ws")
     untimed = resume(memory, 50.0, None).of("ev")
     assert (untimed.typed, untimed.plugged) == (None, Mark(50.0))
+
+
+def test_a_charge_that_was_measured_once_is_carried_on_by_the_energy_since_until_the_car_goes() -> None:
+    measured = later(home(state=state(0.62, register=100 * KWH)), 18_200)
+    silent = replace(measured, states={"ev": state(None, register=102 * KWH)})
+    found = charging.soc(silent, EV)
+    assert found
+    assert (found.source, found.age_s) == ("charger.soc", 18_200)
+    assert found.value == pytest.approx(0.62 + 2 * 0.9 / 60)
+    assert charging.words(silent, EV).startswith("charged to 65%, by what was measured 5.1 h ago; ")
+    gone = later(replace(silent, states={"ev": state(None, there=False)}), 60)
+    back = later(replace(gone, states={"ev": state(None)}), 60)
+    assert charging.soc(back, EV) is None
+
+
+@pytest.mark.parametrize(("soc", "held_w"), [(0.85, 0), (0.95, 0), (0.1, None)])
+def test_a_car_whose_charge_is_told_no_more_is_not_taken_for_empty(soc: float, held_w: int | None) -> None:
+    charge = replace(CHARGE, need_ws=None)
+    silent = replace(later(home(state=state(soc), charge=charge), 1), states={"ev": state(None)})
+    assert held(decide(silent)) == held_w
+    if soc == 0.95:
+        assert held(decide(replace(silent, instructions=()))) == 0
+
+
+def test_what_was_said_last_counts_while_nothing_is_measured() -> None:
+    measured = later(home(state=state(0.3)), 60)
+    corrected = typed_in(replace(measured, states={"ev": state(None)}), 0.6)
+    found = charging.soc(later(corrected, 60), EV)
+    assert found == reading(0.6, 60, "typed")
+    told = later(replace(corrected, states={"ev": state(0.31)}), 60)
+    assert charging.soc(replace(told, states={"ev": state(None)}), EV) == reading(0.31, 60)
+
+
+def test_a_measured_charge_survives_a_restart_that_can_be_timed_and_no_other() -> None:
+    memory = later(home(), 1).memory
+    timed = resume(memory, 50.0, 30.0).of("ev")
+    assert timed.measured == Measured(0.5, Mark(20.0, 100 * KWH, "charger.import_ws"), "charger.soc")
+    assert resume(memory, 50.0, None).of("ev").measured is None
 
 
 # --- charge now ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.model import AssetMemory, Memory, Override
+from gateway.core.model import AssetMemory, Mark, Memory, Override, Typed
 from gateway.daemon import codec
 from gateway.daemon.codec import RECORDS, Unreadable, decode, encode, pack, unpack
 
@@ -184,6 +184,21 @@ def test_a_memory_of_the_version_before_is_read_and_nothing_is_made_up() -> None
         overrides=(Override("hp", 9.0),),
         latest_end_s={"i1/0": 8.0},
     )
+
+
+WRITTEN_BY_VERSION_2 = (
+    b'[2,{"at_s":7.0,"assets":[["ev",{"running":true,"running_since_s":1.0,"held_w":0,"held_since_s":2.0,"'
+    b'let_go_s":null,"held_s":0.0,"too_cold":false,"too_warm":false,"plugged":{"at_s":3.0,"register_ws":4,'
+    b'"source":"c.import_ws"},"typed":{"soc":0.5,"mark":{"at_s":5.0,"register_ws":null,"source":""}},"take'
+    b's_w":3600,"too_empty":false,"too_full":false,"late_for_utc_s":6.0,"quiet_since_s":null,"tight_s":nul'
+    b'l}]],"overrides":[],"supply_tight_s":null,"latest_end_s":[],"base_load":null}]'
+)
+
+
+def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
+    plugged, typed = Mark(3.0, 4, "c.import_ws"), Typed(0.5, Mark(5.0))
+    car = AssetMemory(True, 1.0, 0, 2.0, plugged=plugged, typed=typed, takes_w=3600, late_for_utc_s=6.0)
+    assert decode("memory", WRITTEN_BY_VERSION_2) == Memory(7.0, {"ev": car})
 
 
 @pytest.mark.parametrize("old", [b'"held_w":0', b'"overrides":', b'"until_s":9.0', b'"assets":[["hp",'])
