@@ -20,7 +20,8 @@ class ChargerClock:
     """The charger's clock as its messages show it; it outlives a connection."""
 
     _proven: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    _last: tuple[float, float] | None = None  # stamp, arrival
+    remembered_off_s: float = 0.0  # how far it was from our clock in an earlier life of the gateway
+    _anchor: tuple[float, float] | None = None  # stamp, arrival
     _told_lead_s: float | None = None
 
     def told(self, utc_s: float, now_s: float) -> None:
@@ -37,7 +38,12 @@ class ChargerClock:
             if self._proven and abs(lead_s - self._proven[-1]) > REPLAY_AFTER_S:
                 self._proven.clear()  # it was set
             self._proven.append(lead_s)
-        self._last = stamp_s, now_s
+        if (
+            self._anchor is None
+            or now_s - self._anchor[1] >= STEADY_FOR_S
+            or self._contradicts(stamp_s, now_s)
+        ):
+            self._anchor = stamp_s, now_s
 
     def is_old(self, stamp_s: float, now_s: float, ours_s: float | None, opened_s: float) -> bool:
         """Whether a message with this stamp is of the past, as one that waited for its connection to open."""
@@ -54,6 +60,11 @@ class ChargerClock:
             return now_s + max(self._proven)
         return self._expected_s(now_s, ours_s)
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether its messages showed it, in this life of the gateway."""
+        return bool(self._proven)
+
     def off_s(self, now_s: float, ours_s: float | None) -> float:
         """How far it is from ours; 0 where that is not known."""
         charger_s = self.utc_s(now_s, ours_s)
@@ -62,9 +73,15 @@ class ChargerClock:
     def _expected_s(self, now_s: float, ours_s: float | None) -> float | None:
         if ours_s is None and self._told_lead_s is not None:
             return now_s + self._told_lead_s
-        return ours_s
+        return None if ours_s is None else ours_s + self.remembered_off_s
 
     def _is_steady(self, stamp_s: float, now_s: float) -> bool:
-        if self._last is None or now_s - self._last[1] < STEADY_FOR_S:
+        if self._anchor is None or now_s - self._anchor[1] < STEADY_FOR_S:
             return False
-        return abs((stamp_s - self._last[0]) - (now_s - self._last[1])) < STEADY_WITHIN_S
+        return not self._contradicts(stamp_s, now_s)
+
+    def _contradicts(self, stamp_s: float, now_s: float) -> bool:
+        """Whether this message and the anchor cannot both have been sent as they arrived."""
+        if self._anchor is None:
+            return False
+        return abs((stamp_s - self._anchor[0]) - (now_s - self._anchor[1])) >= STEADY_WITHIN_S

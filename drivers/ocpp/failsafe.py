@@ -19,6 +19,7 @@ DEFAULTS_A_DAY = 10
 _DAY_S = 86_400
 _FACT = "failsafe"
 _FACT_DAY = "defaults"
+_FACT_HIDDEN = "failsafeHidden"
 
 
 class DefaultsBudget:
@@ -26,6 +27,11 @@ class DefaultsBudget:
 
     def __init__(self, port: DevicePort) -> None:
         self._port = port
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there were enough today."""
+        return self._today()[1] >= DEFAULTS_A_DAY
 
     async def take(self) -> None:
         """Note that one is laid.
@@ -66,8 +72,13 @@ class Failsafe:
         wanted = self._settings.failsafe
         note: JsonValue = [self._station.identity, wanted.a10, self._settings.connector]
         is_least = wanted.a10 < self._settings.wiring.most.a10
+        has_it = self._port.facts.get(_FACT) == note
         is_lost = is_least and in_force is not None and in_force.a10 > wanted.a10
-        if _FACT in self._station.mute or (self._port.facts.get(_FACT) == note and not is_lost):
+        if has_it and is_lost and self._port.facts.get(_FACT_HIDDEN) == note:
+            return  # laid anew once, and still not shown: it is there and the charger does not tell
+        if _FACT in self._station.mute or (has_it and not is_lost):
+            return
+        if has_it and self._budget.is_spent:
             return
         try:
             laid = await self._lay(wanted)
@@ -78,6 +89,7 @@ class Failsafe:
         else:
             why = "the charger takes none"
         await self._port.facts.put(_FACT, note if laid else None)
+        await self._port.facts.put(_FACT_HIDDEN, note if laid and has_it else None)
         if not laid:
             self._station.mute.add(_FACT)
             text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"

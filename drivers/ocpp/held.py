@@ -20,6 +20,7 @@ class Held:
     proof: Proof
     at_s: float
     since_s: float  # of this limit
+    lead_s: float | None = None  # of the charger's clock by which its end was said
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Limit, Profile
 from drivers.ocpp.resume import Help, Resume
 from drivers.ocpp.settings import Settings, ability
-from drivers.ocpp.station import DRAWS_W, Session, Station
+from drivers.ocpp.station import DRAWS_W, MOVED_S, Session, Station
 
 RENEW_AT = 2 / 3  # of a lease
 TRIES_MAX = 3  # of what is answered with an error
@@ -42,6 +42,7 @@ class Hold:
         self._held: Held | None = None
         self._resume: Resume | None = None
         self._aimed: Want | None = None
+        self._lead_s: float | None = None  # of the charger's clock, when a lease was last said
         self._refusal: Refusal | None = None
         self._failures = 0
         self._retry: tuple[int, float] = (0, -math.inf)  # serial, and when it may be tried again
@@ -97,7 +98,7 @@ class Hold:
         is_new = self._answered is None or self._answered[0] != want.serial
         if held is None or held.limit != limit:
             wait_s = self._rise_wait_s(held, limit)
-        elif is_new and limit is not None:
+        elif (held.limit is not None and self._clock_moved(held)) or (is_new and limit is not None):
             wait_s = 0.0
         else:
             if is_new:
@@ -113,6 +114,12 @@ class Hold:
         if held is None or held.limit is None or limit is None or limit.a10 <= held.limit.a10:
             return 0.0
         return held.at_s + self._pace.change_s - self._port.monotonic()
+
+    def _clock_moved(self, held: Held) -> bool:
+        """Whether the end of a lease was said by another clock than the charger has: it was not known
+        yet, or was set."""
+        lead_s = self._station.clock_lead_s
+        return lead_s is not None and held.lead_s is not None and abs(lead_s - held.lead_s) > MOVED_S
 
     def _renewal_s(self, held: Held, want: Want) -> float:
         """Until our own lease over a low fail-safe is renewed; that of a want is by the next want."""
@@ -163,7 +170,8 @@ class Hold:
             can_rise = session is None or session.id is not None
             return wiring.most if can_rise and self._settings.failsafe.a10 < wiring.most.a10 else None
         level_w = self._ability.at_or_below(want.at_most_w) or 0
-        return wiring.at_most(level_w, session.phases if session else None)
+        seen = session.phases if session and session.phases else self._station.phases_seen
+        return wiring.at_most(level_w, seen)
 
     def _aim(self) -> tuple[Session, Limit] | None:
         """What is wanted when a message goes out, which may be later than when it was decided on."""
@@ -178,6 +186,7 @@ class Hold:
         """Bring the charger to what is wanted, and tell how that is known."""
         now_s = self._port.monotonic()
         self._aimed = self._port.latest()
+        self._lead_s = self._station.clock_lead_s
         if limit is None:
             proof = await self._give_back(session, held)
         else:
@@ -195,11 +204,11 @@ class Hold:
         self._failures, self._refusal = 0, None
         self._station.paused_by_us = limit == PAUSE
         if held is not None and held.limit == limit:
-            self._held = Held(session, limit, proof, now_s, held.since_s)
+            self._held = Held(session, limit, proof, now_s, held.since_s, self._lead_s)
             if self._resume:
                 self._resume.said_again = True
             return
-        self._held, self._told_over = Held(session, limit, proof, now_s, now_s), False
+        self._held, self._told_over = Held(session, limit, proof, now_s, now_s, self._lead_s), False
         ends_pause = held is not None and held.limit == PAUSE and limit != PAUSE
         self._resume = Resume(now_s, self._pace) if ends_pause else None
 

@@ -69,8 +69,9 @@ class Leases:
             raise NoAnswer("neither our clock nor the charger's is known yet")
         answers = []
         for way in self._ways(session):
-            if way.purpose is Purpose.ANY_SESSION:
-                await self._budget.take()
+            if way.purpose is Purpose.ANY_SESSION and (why := await self._wears(way)):
+                answers.append(why)
+                continue
             build = lambda way=way: self._message(way, aim)  # noqa: E731
             answer = await self._calls.ask_first("SetChargingProfile", build, key="limit")
             if is_accepted(answer):
@@ -80,6 +81,14 @@ class Leases:
         if not answers:
             raise Refused("the charger tells no id of its session, and takes no default above the fail-safe")
         raise Refused(f"the charger takes no limit for a session: {', '.join(answers)}")
+
+    async def _wears(self, way: Way) -> str:
+        """Why a default may not be laid now; empty if it may."""
+        try:
+            await self._budget.take()
+        except Refused as error:
+            return str(error)
+        return ""
 
     async def take_out(self, session: Session) -> None:
         """Take our lease out; what is not there is fine. See `lay` for what is raised."""
@@ -127,12 +136,12 @@ class Leases:
     # --- ways -----------------------------------------------------------------------------------------
 
     def _ways(self, session: Session) -> list[Way]:
-        """All that are worth a try, the one that was taken last in front."""
+        """All that are worth a try: those for the session first, of each kind the one taken last in front."""
+        known = self._known()
         ways = self._session_ways() if session.id is not None else []
         if self._keys.has_levels:
             ways += [Way(Purpose.ANY_SESSION, unit, ABOVE_FAILSAFE) for unit in self._keys.units]
-        known = self._known()
-        return [known, *(way for way in ways if way != known)] if known in ways else ways
+        return sorted(ways, key=lambda way: (way.purpose is Purpose.ANY_SESSION, way != known))
 
     def _session_ways(self) -> list[Way]:
         levels, units = self._keys.stack_levels, self._keys.units

@@ -29,6 +29,10 @@ _FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's c
 _BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand"}
 _FACT_BY_HAND = "stoppedByHand"
 _FACT_IDENTITY = "identity"
+_FACT_OFF = "clockOff"  # how far the charger's clock is from ours (s)
+_FACT_PHASES = "phases"  # the most a session was seen to use
+MOVED_S = 30.0  # a clock that is off by so much more than was thought ends a lease too early or too late
+MUTE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Learned:
     clock: ChargerClock = field(default_factory=ChargerClock)
     boots_s: deque[float] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
     mute: set[str] = field(default_factory=set)  # calls that were not answered: not asked again
+    muted_s: float = -math.inf  # since when
     told: set[str] = field(default_factory=set)  # events a person has heard of
 
 
@@ -75,6 +80,7 @@ class Station:
         self._settings = settings
         self._port = port
         self._learned = learned
+        self._recall(learned)
         self._gauge = Gauge(settings.wiring.most.power_w)
         self._opened_s = port.monotonic()
         self._status_0 = ""
@@ -88,7 +94,7 @@ class Station:
 
     @property
     def mute(self) -> set[str]:
-        """What this charger does not answer or cannot do; not asked again until it starts anew."""
+        """What this charger does not answer or cannot do; not asked again before it starts anew, later."""
         return self._learned.mute
 
     @property
@@ -99,6 +105,12 @@ class Station:
     def charger_utc_s(self) -> float | None:
         """UTC on the charger's clock, on which the end of a profile counts."""
         return self._learned.clock.utc_s(self._port.monotonic(), self._port.utc())
+
+    @property
+    def clock_lead_s(self) -> float | None:
+        """The charger's clock less our monotonic one."""
+        utc_s = self.charger_utc_s()
+        return None if utc_s is None else utc_s - self._port.monotonic()
 
     def now_s(self) -> float:
         """UTC to set the charger's clock by; with ours not trusted, as it has it or was told."""
@@ -119,9 +131,10 @@ class Station:
         Raises:
             Refused: the disk does not take it.
         """
-        unsaved, self._unsaved = self._unsaved, {}
-        for key, value in unsaved.items():
+        for key, value in tuple(self._unsaved.items()):
             await self._port.facts.put(key, value)
+            if self._unsaved.get(key) == value:
+                del self._unsaved[key]
         if self.transactions.pending:
             await self.transactions.keep()
 
@@ -131,8 +144,11 @@ class Station:
         """It started."""
         self.booted_s = self._port.monotonic()
         self._learned.boots_s.append(self.booted_s)
-        self._learned.mute.clear()
-        self.identity = " ".join(filter(None, (vendor, model, firmware)))
+        identity = " ".join(filter(None, (vendor, model, firmware)))
+        if identity != self.identity or self.booted_s - self._learned.muted_s > MUTE_S:
+            self._learned.mute.clear()  # some start anew at each connection and still do not answer
+            self._learned.muted_s = self.booted_s
+        self.identity = identity
         self._unsaved[_FACT_IDENTITY] = self.identity
         self.stir()
 
@@ -148,7 +164,7 @@ class Station:
         """It began a session; the session's id. A start that is told twice gets the same."""
         is_old = self._spoke(stamp_s)
         start = f"{connector} {id_tag} {stamp_s} {register_ws}"
-        transaction, is_over = self.transactions.begun(start)
+        transaction, is_over = self.transactions.begun(start, dated=stamp_s is not None)
         if connector in (0, self._settings.connector) and not is_over:
             self._note_by_hand(False)
             is_known = self.session is not None and self.session.id == transaction
@@ -212,7 +228,17 @@ class Station:
         if abs(clock.off_s(now_s, ours_s)) > CLOCK_OFF_S:
             text = "the charger's clock is off by more than two minutes; its limits end by its own clock"
             self.tell_once("clockOff", text)
+        off_s = clock.off_s(now_s, ours_s)
+        if clock.is_proven and ours_s is not None and abs(off_s - clock.remembered_off_s) > MOVED_S:
+            clock.remembered_off_s = self._unsaved[_FACT_OFF] = round(off_s)
         return clock.is_old(stamp_s, now_s, ours_s, self._opened_s)
+
+    def _recall(self, learned: Learned) -> None:
+        """What an earlier life of the gateway learned of this charger."""
+        off_s, phases = self._port.facts.get(_FACT_OFF), self._port.facts.get(_FACT_PHASES)
+        if not learned.clock.is_proven and isinstance(off_s, int | float):
+            learned.clock.remembered_off_s = float(off_s)
+        self.phases_seen = phases if isinstance(phases, int) else None
 
     def _take_status(self, status: str) -> None:
         self.status, self.status_s = status, self._port.monotonic()
@@ -251,6 +277,8 @@ class Station:
             seen = max(self.session.phases or 0, moment.phases or 0) or None
             if seen != self.session.phases:
                 self.session = replace(self.session, phases=seen)
+            if seen and seen > (self.phases_seen or 0):
+                self.phases_seen = self._unsaved[_FACT_PHASES] = seen
             if moment.soc_pct is not None and 1 <= moment.soc_pct <= 100:
                 points["soc"] = Sample(moment.soc_pct / 100)
         return points

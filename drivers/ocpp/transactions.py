@@ -44,10 +44,13 @@ class Transactions:
         """Whether `keep` has something to do."""
         return not self._saved
 
-    def begun(self, start: str) -> tuple[int, bool]:
-        """The id of the session with this start, and whether it is over already."""
+    def begun(self, start: str, *, dated: bool = True) -> tuple[int, bool]:
+        """The id of the session with this start, and whether it is over already.
+
+        A start without a date is that of an earlier session only as long as that one runs.
+        """
         for kept in self._kept:
-            if kept.start == start:
+            if kept.start == start and (dated or not kept.ended):
                 return kept.id, kept.ended
         if self._next >= _LARGEST:
             self._next = 1
