@@ -62,7 +62,7 @@ class Station:
     def __init__(self, settings: Settings, port: DevicePort, learned: Learned) -> None:
         self.volts = settings.volts
         self.phases: int = settings.phases
-        self.transactions = Transactions(port.facts)
+        self.transactions = Transactions(port.facts, settings.connector)
         self.session: Session | None = None
         self.status = ""
         self.paused_by_us = False
@@ -164,7 +164,7 @@ class Station:
         """It began a session; the session's id. A start that is told twice gets the same."""
         is_old = self._spoke(stamp_s)
         start = f"{connector} {id_tag} {stamp_s} {register_ws}"
-        transaction, is_over = self.transactions.begun(start, dated=stamp_s is not None)
+        transaction, is_over = self.transactions.begun(start, connector, dated=stamp_s is not None)
         if connector in (0, self._settings.connector) and not is_over:
             self._note_by_hand(False)
             is_known = self.session is not None and self.session.id == transaction

@@ -19,33 +19,36 @@ class _Kept:
     start: str  # what told it from others
     id: int
     ended: bool
+    connector: int
 
 
 class Transactions:
     """The ids of one charger's sessions, and which of them runs, as the facts remember."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, connector: int = 1) -> None:
         self._facts = facts
+        self._connector = connector
         fact = facts.get(_FACT)
         kept = fact if isinstance(fact, dict) else {}
         self._next = _whole(kept.get("next")) or 1 + secrets.randbelow(FIRST_BELOW)
         self._reserved = self._next
         self._kept = [found for entry in _list(kept.get("kept")) if (found := _entry(entry))]
-        self._saved = False
+        self._changes = 1  # the first ids are to be written down before they are used
+        self._written_changes = 0
 
     @property
     def running(self) -> int | None:
-        """The last session that began and did not end, as far as we were told."""
-        last = self._kept[-1] if self._kept else None
-        return last.id if last and not last.ended else None
+        """The last session of our connector, if it did not end as far as we were told."""
+        own = [kept for kept in self._kept if self._is_own(kept)]
+        return own[-1].id if own and not own[-1].ended else None
 
     @property
     def pending(self) -> bool:
         """Whether `keep` has something to do."""
-        return not self._saved
+        return self._written_changes != self._changes
 
-    def begun(self, start: str, *, dated: bool = True) -> tuple[int, bool]:
-        """The id of the session with this start, and whether it is over already.
+    def begun(self, start: str, connector: int = 0, *, dated: bool = True) -> tuple[int, bool]:
+        """The id of the session with this start, and whether it is over already. Connector 0 is ours.
 
         A start without a date is that of an earlier session only as long as that one runs.
         """
@@ -54,7 +57,7 @@ class Transactions:
                 return kept.id, kept.ended
         if self._next >= _LARGEST:
             self._next = 1
-        kept = _Kept(start, self._next, ended=False)
+        kept = _Kept(start, self._next, False, connector or self._connector)
         self._next += 1
         self._remember(kept)
         return kept.id, False
@@ -62,14 +65,15 @@ class Transactions:
     def adopted(self, transaction: int) -> None:
         """A session runs that somebody else gave its id."""
         if self.running != transaction:
-            self._remember(_Kept("", transaction, ended=False))
+            self._remember(_Kept("", transaction, False, self._connector))
 
     def ended(self, transaction: int | None) -> None:
-        """A session is over; None: whichever ran."""
+        """A session is over; None: whichever ran at our connector."""
         for kept in self._kept:
-            if transaction is None or kept.id == transaction:
-                self._saved = self._saved and kept.ended
+            is_meant = self._is_own(kept) if transaction is None else kept.id == transaction
+            if is_meant and not kept.ended:
                 kept.ended = True
+                self._changes += 1
 
     def is_over(self, transaction: int) -> bool:
         """Whether we were told that it ended."""
@@ -81,21 +85,25 @@ class Transactions:
         Raises:
             Refused: the disk does not take it; ids stay unlike any other's because the first was drawn.
         """
-        if self._reserved - self._next < BLOCK // 2:
-            self._reserved = self._next + BLOCK
-        self._saved = True
-        kept: list[JsonValue] = [[each.start, each.id, each.ended] for each in self._kept]
-        await self._facts.put(_FACT, {"next": self._reserved, "kept": kept}, durable=True)
+        changes, reserved = self._changes, self._reserved
+        if reserved - self._next < BLOCK // 2:
+            reserved = self._next + BLOCK
+        kept: list[JsonValue] = [[each.start, each.id, each.ended, each.connector] for each in self._kept]
+        await self._facts.put(_FACT, {"next": reserved, "kept": kept}, durable=True)
+        self._reserved, self._written_changes = reserved, changes  # what changed meanwhile is still due
+
+    def _is_own(self, kept: _Kept) -> bool:
+        return kept.connector == self._connector
 
     def _remember(self, kept: _Kept) -> None:
-        self._saved = False
+        self._changes += 1
         self._kept = [*self._kept[1 - KEPT :], kept]
 
 
 def _entry(entry: JsonValue) -> _Kept | None:
     match entry:
-        case [str(start), int(number), bool(ended)]:
-            return _Kept(start, number, ended)
+        case [str(start), int(number), bool(ended), int(connector)]:
+            return _Kept(start, number, ended, connector)
         case _:
             return None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.base import Quality
+from drivers.base import JsonValue, Quality, Refused
 from drivers.ocpp.charger_clock import ChargerClock
 from drivers.ocpp.field import moment_s, moment_text, number, parts, whole, word
 from drivers.ocpp.gauge import Gauge
@@ -386,6 +387,53 @@ async def test_what_ran_is_remembered_until_it_ended() -> None:
     last = Transactions(facts)
     assert last.running is None
     assert last.begun("start") == (number, True)
+
+
+class _FullDisk(FakeFacts):
+    """Facts that a disk takes only once there is room."""
+
+    is_full = True
+
+    async def put(self, key: str, value: JsonValue, *, durable: bool = False) -> None:
+        if self.is_full:
+            raise Refused("the disk is full")
+        await super().put(key, value, durable=durable)
+
+
+async def test_what_the_disk_did_not_take_is_still_to_be_written() -> None:
+    facts = _FullDisk()
+    transactions = Transactions(facts)
+    number, _ = transactions.begun("start")
+    with pytest.raises(Refused):
+        await transactions.keep()
+    assert transactions.pending
+    facts.is_full = False
+    await transactions.keep()
+    assert not transactions.pending
+    assert Transactions(facts).running == number
+
+
+async def test_what_happens_while_the_disk_writes_is_still_to_be_written() -> None:
+    transactions = Transactions(FakeFacts())
+    number, _ = transactions.begun("start")
+    writing = asyncio.create_task(transactions.keep())
+    await asyncio.sleep(0)
+    transactions.ended(number)
+    await writing
+    assert transactions.pending
+
+
+async def test_a_session_at_another_connector_neither_hides_nor_ends_with_ours() -> None:
+    facts = FakeFacts()
+    transactions = Transactions(facts, connector=1)
+    ours, _ = transactions.begun("ours", 1)
+    other, _ = transactions.begun("other", 2)
+    await transactions.keep()
+    again = Transactions(facts, connector=1)
+    assert again.running == ours
+    again.ended(None)
+    assert again.running is None
+    assert not again.is_over(other)
 
 
 @pytest.mark.parametrize(
