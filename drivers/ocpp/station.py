@@ -160,10 +160,15 @@ class Station:
         elif connector == self._settings.connector and status:
             self._take_status(status)
 
-    def started(self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None) -> int:
-        """It began a session; the session's id. A start that is told twice gets the same."""
+    def started(
+        self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None, stamp_text: str
+    ) -> int:
+        """It began a session; the session's id. A start that is told twice gets the same.
+
+        A stamp without a zone is no moment, and still tells one start from another.
+        """
         is_old = self._spoke(stamp_s)
-        start = f"{connector} {id_tag} {stamp_s} {register_ws}"
+        start = f"{connector} {id_tag} {stamp_text if stamp_s is None else stamp_s} {register_ws}"
         transaction, is_over = self.transactions.begun(start, connector, dated=stamp_s is not None)
         if connector in (0, self._settings.connector) and not is_over:
             self._note_by_hand(False)

@@ -42,7 +42,9 @@ class Charger(Protocol):
     def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
         """It told the state of a connector (0: of all of it)."""
 
-    def started(self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None) -> int:
+    def started(
+        self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None, stamp_text: str
+    ) -> int:
         """It began a session; the session's id."""
 
     def stopped(
@@ -100,6 +102,7 @@ def _start(payload: Payload, charger: Charger) -> Payload:
         word(payload.get("idTag")),
         _register_ws(payload.get("meterStart")),
         moment_s(payload.get("timestamp")),
+        word(payload.get("timestamp")),
     )
     return _plain(call_result.StartTransaction(transaction_id=transaction, id_tag_info=_accepted()))
 

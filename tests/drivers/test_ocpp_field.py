@@ -102,6 +102,17 @@ async def test_starts_without_a_date_and_with_the_same_register_are_sessions_of_
         assert len(found) == 3
 
 
+async def test_a_start_without_a_zone_is_told_from_one_whose_end_was_lost() -> None:
+    async with home() as at:
+        await at.set_up()
+        lost = await at.charger.begin(meterStart=0, timestamp="2026-11-23T10:00:00")
+        again = await at.charger.begin(meterStart=0, timestamp="2026-11-23T10:00:00")
+        later = await at.charger.begin(meterStart=0, timestamp="2026-11-23T18:30:00")
+        assert lost == again != later
+        await at.port.holds(2300)
+        assert at.charger.limit_a() == 10
+
+
 async def test_a_charger_that_never_tells_its_configuration_and_starts_at_each_connection_is_served() -> None:
     hub = Hub()
     charger = Charger(free_port(), clock=lambda: hub.wall_s)
