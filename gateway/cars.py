@@ -65,6 +65,8 @@ def type_in(question: Question, snapshot: Snapshot, household: Household) -> Not
     soc = number(question.get("soc"), math.nan)
     if not 0 <= soc <= 1:
         return f"{soc:.0%} is no charge; 0 to 100, as in homeflex soc 54, would be right"
+    if 0 < soc < 0.01:
+        return f"{soc * 100:g} % is hardly a charge; homeflex soc {soc * 10_000:.0f} would be right"
     if TYPED not in car.sources.get("soc", ()):
         right = f'soc = ["{TYPED}"] in [asset.{car.id}] would be right'
         return f"{car.id} takes no typed charge; {right}"

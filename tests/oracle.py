@@ -125,7 +125,11 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         return False
     ahead = [d.utc_s - snapshot.utc_s for d in charge.deadlines if d.utc_s > snapshot.utc_s]
     was = snapshot.memory.assets.get(asset.id)
-    takes_w = min(asset.nominal_w, (was.takes_w if was else None) or asset.nominal_w)
+    ago_s = snapshot.utc_s - was.late_for_utc_s if was and was.late_for_utc_s else -1.0
+    if 0 <= ago_s < 43_200 and was and any(d.utc_s == was.late_for_utc_s for d in charge.deadlines):
+        return False
+    most_w = min(asset.nominal_w, *(asset.ability.range_w or ())[1:], asset.nominal_w)
+    takes_w = min(most_w, (was and (was.takes_w or was.took_w)) or most_w)
     could_wait = not ahead or needed_ws / (0.8 * takes_w) < ahead[0]
     return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
@@ -196,7 +200,7 @@ def _is_there(snapshot: Snapshot, asset: Asset) -> bool:
 
 
 def _soc(snapshot: Snapshot, asset: Asset) -> float | None:
-    """Measured since plug-in, else typed and carried on."""
+    """Measured since plug-in, else the last that was measured or typed, carried on."""
     state, was = snapshot.states[asset.id], snapshot.memory.assets.get(asset.id)
     if not _is_there(snapshot, asset):
         return None
@@ -204,10 +208,11 @@ def _soc(snapshot: Snapshot, asset: Asset) -> float | None:
     since_s = snapshot.now_s - plugged.at_s if plugged else 0 if state.connected else 1e9
     if state.soc and state.soc.quality is not Quality.BAD and state.soc.age_s <= since_s:
         return state.soc.value
-    if was is None or was.typed is None:
+    told = [said for said in (was.measured, was.typed) if said] if was else []
+    if not told:
         return None
-    more = _share(snapshot, asset, _delivered_ws(snapshot, asset, was.typed.mark))
-    return min(1.0, was.typed.soc + more)
+    last = max(told, key=lambda said: said.mark.at_s)
+    return min(1.0, last.soc + _share(snapshot, asset, _delivered_ws(snapshot, asset, last.mark)))
 
 
 def _delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> float:

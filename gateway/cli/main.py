@@ -122,6 +122,8 @@ def soc(
     as_json: AsJson = False,
 ) -> None:
     """Say how full the car is, where nothing measures it; it counts on from here until it is unplugged."""
+    if 0 < percent < 1:
+        raise typer.BadParameter(f"{percent:g} is a share, not per cent; {percent * 100:.0f} would be right")
     answer = _ask(config, {"ask": "soc", "asset": asset, "soc": percent / 100}, as_json)
     _print(answer, as_json, lambda done: done["done"])
 

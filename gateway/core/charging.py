@@ -28,6 +28,7 @@ SAME_S = 1.0  # a reading that is seen again
 TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car is unplugged
 WS_PER_KWH = 3_600_000
 RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
+SMALL_FOR_S = 600.0  # as long must less than half of the power be seen: warming the cabin is no charging
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
 
 
@@ -98,9 +99,10 @@ def is_charged(snapshot: Snapshot, asset: Asset) -> bool:
 
 
 def power_w(snapshot: Snapshot, asset: Asset) -> int:
-    """What the car draws when it may: as was seen of it, else the nominal power."""
-    takes_w = snapshot.memory.of(asset.id).takes_w
-    return asset.nominal_w if takes_w is None else min(takes_w, asset.nominal_w)
+    """What the car draws when it may: as was seen of it, else of the one before, else the most there is."""
+    was = snapshot.memory.of(asset.id)
+    seen_w = was.took_w if was.takes_w is None else was.takes_w
+    return _most_w(asset) if seen_w is None else min(seen_w, _most_w(asset))
 
 
 def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:
@@ -142,7 +144,8 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     """The memory with the car that is plugged in now; what was typed goes with the car it was said of."""
     connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
     if connected and connected.value <= 0.5:
-        return replace(was, plugged=None, typed=None, measured=None, takes_w=None)
+        took_w = was.took_w if was.takes_w is None else was.takes_w
+        return replace(was, plugged=None, typed=None, measured=None, takes_w=None, took_w=took_w)
     if connected and plugged is None:
         plugged = Mark(snapshot.now_s)
     if typed and plugged is None and snapshot.now_s - typed.mark.at_s > TYPED_KEPT_S:
@@ -150,6 +153,8 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     if typed:
         typed = replace(typed, mark=_with_register(snapshot, asset, typed.mark))
     plugged = plugged and _with_register(snapshot, asset, plugged)
+    is_free = was.running and was.held_w is None
+    was = replace(was, free_since_s=(was.free_since_s or snapshot.now_s) if is_free else None)
     return replace(
         was,
         plugged=plugged,
@@ -168,12 +173,22 @@ def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
 
 def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:
     """The most it drew while free, once it had ramped; a battery that is nearly full draws less again."""
-    power, since_s = snapshot.state(asset.id).power_w, was.running_since_s
-    if power is None or was.held_w is not None or not was.running or since_s is None:
+    power = snapshot.state(asset.id).power_w
+    if power is None or (asset.ability.range_w and power.value < asset.ability.range_w[0]):
         return was.takes_w
-    if snapshot.now_s - since_s < RAMPS_FOR_S:
+    drawn_w, known_w = round(power.value), was.took_w if was.takes_w is None else was.takes_w
+    if known_w is not None and drawn_w > known_w:
+        return drawn_w
+    if was.free_since_s is None:
         return was.takes_w
-    return max(was.takes_w or 0, round(power.value)) or None
+    if snapshot.now_s - was.free_since_s < (RAMPS_FOR_S if 2 * drawn_w >= _most_w(asset) else SMALL_FOR_S):
+        return was.takes_w
+    return max(was.takes_w or 0, drawn_w) or None
+
+
+def _most_w(asset: Asset) -> int:
+    """What car and charger can at most."""
+    return min(asset.nominal_w, asset.ability.range_w[1]) if asset.ability.range_w else asset.nominal_w
 
 
 def _measured(snapshot: Snapshot, asset: Asset) -> Reading | None:

@@ -67,6 +67,7 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             told_s=moved(was.told_s),
             quiet_since_s=moved(was.quiet_since_s),
             tight_s=moved(was.tight_s),
+            free_since_s=moved(was.free_since_s),
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -105,6 +106,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         told_s=None,
         quiet_since_s=None,
         tight_s=None,
+        free_since_s=None,
     )
 
 
@@ -147,7 +149,9 @@ def _tight_s(snapshot: Snapshot, asset: Asset, plan: Plan) -> float | None:
     was, held_w = snapshot.memory.of(asset.id), _held_w(plan, asset)
     if held_w is None:
         return None
+    setpoint = plan.setpoint(asset.id)
     waits = any(given.waits for given in plan.given if given.asset == asset.id)
+    waits = waits or (setpoint is not None and setpoint.waits)
     return was.tight_s if waits and held_w == was.held_w else snapshot.now_s
 
 

@@ -488,7 +488,8 @@ class AssetMemory:
     too_full: bool = False
     late_for_utc_s: float | None = None  # the deadline whose latest start has passed
     quiet_since_s: float | None = None  # since when it draws nothing though it may
-    tight_s: float | None = None  # while held: when a site's value last left it no more than it has
+    tight_s: float | None = None  # while held: when a site's value or the fuse last left it no more
+    free_since_s: float | None = None  # since when it runs and is not held
 
 
 @dataclass(frozen=True, slots=True)
@@ -573,13 +574,15 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:
-    """What one asset is to do. `at_most_w` None: it is its owner's, nothing is held."""
+    """What one asset is to do. `at_most_w` None: it is its owner's, nothing is held. `waits`: the fuse
+    leaves it more, but not for long enough yet."""
 
     asset: str
     at_most_w: int | None
     governor: Governor
     reason: Reason
     text: str
+    waits: bool = False
 
 
 class Extent(StrEnum):

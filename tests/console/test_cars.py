@@ -108,6 +108,7 @@ MEASURED = replace(EV, sources={"soc": ("charger.soc",)})
     [
         ({"soc": 54}, home(), "5400% is no charge; 0 to 100, as in homeflex soc 54, would be right"),
         ({"soc": -0.01}, home(), "is no charge"),
+        ({"soc": 0.0054}, home(), "0.54 % is hardly a charge; homeflex soc 54 would be right"),
         ({"soc": "half"}, home(), "nan% is no charge"),
         ({}, home(), "nan% is no charge"),
         ({"soc": 0.5, "asset": "van"}, home(), "no car 'van'; there are ev"),
@@ -230,5 +231,7 @@ async def test_what_is_typed_in_is_told_by_status_and_why_also_after_a_crash(gar
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_charge_above_100_is_wrong_usage_and_a_watched_car_is_not_charged_now(garage: Home) -> None:
     assert (await garage.homeflex("soc", "101")).code == 2
+    share = await garage.homeflex("soc", "0.54")
+    assert (share.code, "54 would be right" in share.err) == (2, True)
     said = await garage.homeflex("charge-now", "ev")
     assert (said.code, said.err) == (1, "ev is only watched: nothing holds it\n")

@@ -14,6 +14,8 @@ from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank
 
 USED_SHARE = 0.8  # of the power, when it has to be ready in time
 HYSTERESIS = 0.02  # of the SoC: a car tells whole per cents
+IN_TIME, IN_TIME_S = 1.5, 900.0  # what it takes, and seconds more: then a late car is late no more
+MISSED_FOR_S = 12 * 3600.0  # a deadline that was missed stays in force
 AHEAD, FAR_AHEAD = 1.05, 1.2  # of what is needed: a charger is not told a new power each second
 
 
@@ -91,6 +93,9 @@ def _late(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     if deadline is None:
         return None
     left_s = deadline.utc_s - snapshot.utc_s
+    if left_s <= 0:
+        until_s = snapshot.now_s + left_s + MISSED_FOR_S
+        return _charges(asset, f"{needed}, it was to be ready by {deadline.words}", until_s=until_s)
     at_least_w = _steady_w(asset, need / left_s, snapshot.memory.of(asset.id).held_w)
     return _charges(asset, f"{needed} by {deadline.words}", at_least_w, snapshot.now_s + left_s)
 
@@ -103,12 +108,29 @@ def _steady_w(asset: Asset, needed_w: float, held_w: int | None) -> int:
 
 
 def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
-    """The deadline whose latest start has passed; it stays so till nothing is needed any more."""
-    deadline, need = next_deadline(snapshot, asset), need_ws(snapshot, asset)
-    if deadline is None or not need:
+    """The deadline whose latest start has passed; it stays so till nothing is needed any more, or so much
+    less that there is time enough again."""
+    need, late_for_utc_s = need_ws(snapshot, asset), snapshot.memory.of(asset.id).late_for_utc_s
+    if not need:
         return None
-    is_late = snapshot.memory.of(asset.id).late_for_utc_s == deadline.utc_s
-    return deadline if is_late or deadline.utc_s - snapshot.utc_s <= _takes_s(snapshot, asset, need) else None
+    if missed := _missed(snapshot, asset, late_for_utc_s):
+        return missed
+    deadline = next_deadline(snapshot, asset)
+    if deadline is None:
+        return None
+    left_s, takes_s = deadline.utc_s - snapshot.utc_s, _takes_s(snapshot, asset, need)
+    enough_s = max(IN_TIME * takes_s, takes_s + IN_TIME_S) if late_for_utc_s == deadline.utc_s else takes_s
+    return deadline if left_s <= enough_s else None
+
+
+def _missed(snapshot: Snapshot, asset: Asset, late_for_utc_s: float | None) -> Deadline | None:
+    """The deadline that has passed while the car was not ready; after half a day it is given up."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or late_for_utc_s is None or not snapshot.clock_trusted:
+        return None
+    ago_s = snapshot.utc_s - late_for_utc_s
+    found = (d for d in charge.deadlines if d.utc_s == late_for_utc_s)
+    return next(found, None) if 0 <= ago_s < MISSED_FOR_S else None
 
 
 def _takes_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
