@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.bounds import care, charge, comfort, override, supply
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
 from gateway.core.model import (
     Asset,
+    AssetMemory,
     Bound,
     Extent,
     Given,
@@ -21,10 +22,13 @@ from gateway.core.model import (
     Reason,
     Setpoint,
     Snapshot,
+    Supply,
 )
 from gateway.core.share import RAISE_AFTER_S, Claim, Share, Wish, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
+RISE_STEPS = 4  # of the device: less is the noise of what the rest of the home draws
+STOPPED_S = 900.0  # a car that the fuse stopped is not started again and again
 RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
 
 
@@ -129,7 +133,8 @@ def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
 
 
 def _under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
-    """Where the fuse cannot carry all assets together, the last configured give way first."""
+    """Where the fuse cannot carry all assets together, those that can be lowered in steps give way before
+    those that can only be off, and of each kind the last configured first."""
     if snapshot.supply is None:
         return settled
     left_w, text = supply.left_for_assets(snapshot, snapshot.supply)
@@ -137,14 +142,37 @@ def _under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoin
     draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s) for s in settled if s.asset in assets}
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
     later_w = sum(least_w.values())
-    result = []
-    for setpoint in settled:
+    result = {}
+    for setpoint in sorted(settled, key=lambda s: _is_stepped(assets.get(s.asset))):
         if asset := assets.get(setpoint.asset):
             later_w -= least_w[asset.id]
             setpoint = _lowered(asset, setpoint, draws_w[asset.id], left_w - later_w, text)
+            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint)
             left_w -= _draws_w(snapshot, asset, setpoint)
-        result.append(setpoint)
-    return result
+        result[setpoint.asset] = setpoint
+    return [result[setpoint.asset] for setpoint in settled]
+
+
+def _is_stepped(asset: Asset | None) -> bool:
+    return asset is not None and asset.ability.range_w is not None
+
+
+def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint) -> Setpoint:
+    """What the fuse leaves follows it down at once, and up when there was more room for a while."""
+    was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
+    if setpoint.reason is not Reason.SUPPLY_LIMIT or was.held_w is None or level_w is None:
+        return setpoint
+    if level_w <= was.held_w:
+        return setpoint
+    has_waited = was.tight_s is not None and snapshot.now_s - was.tight_s >= _rests_s(fuse, was)
+    if has_waited and level_w - was.held_w >= RISE_STEPS * asset.ability.step_w:
+        return setpoint
+    return replace(setpoint, at_most_w=was.held_w, waits=True)
+
+
+def _rests_s(fuse: Supply, was: AssetMemory) -> float:
+    """How long there must be more room before it is used: longer for what was stopped."""
+    return fuse.restore_s if was.held_w else max(fuse.restore_s, STOPPED_S)
 
 
 def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> int:
@@ -222,6 +250,13 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
         edges += _own_edges(snapshot, asset, settled[asset.id])
     if snapshot.supply and snapshot.boundary_w:
         edges.append(snapshot.supply.max_age_s - snapshot.boundary_w.age_s)
+    if snapshot.supply:
+        waiting = (snapshot.memory.of(s.asset) for s in settled.values() if s.waits)
+        edges += [
+            was.tight_s + _rests_s(snapshot.supply, was) - snapshot.now_s
+            for was in waiting
+            if was.tight_s is not None
+        ]
     return min((edge for edge in edges if edge > 0), default=math.inf)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from gateway.core.model import Asset, Bound, Quality, Rank, Reason, Snapshot, Supply
 
+ROOM_W = 500  # over its demand, before what was switched off for the fuse is switched on again
+
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
     """At most what the fuse leaves, if that is less than the asset draws or, once let go, could draw."""
@@ -20,6 +22,8 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
     tight_s, held_w = snapshot.memory.supply_tight_s, snapshot.memory.of(asset.id).held_w
     if held_w is None or tight_s is None or snapshot.now_s - tight_s >= supply.restore_s:
         return None
+    if asset.ability.range_w is None and left_w >= _switched_w(snapshot) + ROOM_W:
+        return None  # those that are lowered in steps give way before it
     return Bound(
         asset.id,
         Reason.SUPPLY_LIMIT,
@@ -28,6 +32,11 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
         at_most_w=held_w,
         until_s=tight_s + supply.restore_s,
     )
+
+
+def _switched_w(snapshot: Snapshot) -> int:
+    """What all assets that can only be on or off draw at most."""
+    return sum(a.nominal_w for a in snapshot.assets if a.ability.holds and a.ability.range_w is None)
 
 
 def demand_w(snapshot: Snapshot, asset: Asset) -> float:
