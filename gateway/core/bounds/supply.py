@@ -22,8 +22,8 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
     tight_s, held_w = snapshot.memory.supply_tight_s, snapshot.memory.of(asset.id).held_w
     if held_w is None or tight_s is None or snapshot.now_s - tight_s >= supply.restore_s:
         return None
-    if asset.ability.range_w is None and left_w >= _switched_w(snapshot) + ROOM_W:
-        return None  # those that are lowered in steps give way before it
+    if _gives_way_last(snapshot, asset) and left_w >= _switched_w(snapshot) + ROOM_W:
+        return None
     return Bound(
         asset.id,
         Reason.SUPPLY_LIMIT,
@@ -32,6 +32,12 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
         at_most_w=held_w,
         until_s=tight_s + supply.restore_s,
     )
+
+
+def _gives_way_last(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether it can only be on or off, and another is there that can be lowered in steps before."""
+    stepped = [a for a in snapshot.assets if a.ability.range_w]
+    return asset.ability.range_w is None and bool(stepped)
 
 
 def _switched_w(snapshot: Snapshot) -> int:
