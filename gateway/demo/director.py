@@ -12,7 +12,7 @@ minute and so falls where it falls, from 88 to 148 s.
     car     1------|4-------------...........|  6--+---------------------------+------|
     pump    2--------|8--|5----|7-----|         6--+---------------------------+------|
     freezer 3-------|                           6--+---------------------------+------|
-    broker                    gone                kill  60 s    90 s    120 s  started
+    broker                    gone                kill 30 s     90 s    120 s  started
 
 What breaks in a sabotaged run is in `saboteur.py`.
 """

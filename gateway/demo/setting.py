@@ -20,7 +20,7 @@ LONGEST_OFF_S = 30.0  # of the freezer; short, so that the demo can wait for it
 SHORTEST_ON_S = 15.0
 
 # How long each device keeps what it was last told: three times that can be told apart.
-PLUG_LEASE_S = 60.0
+PLUG_LEASE_S = 30.0  # no longer than its longest off
 CAR_LEASE_S = 90.0
 WATCHDOG_S = 120.0  # the pump's own, on register 71
 SURPLUS_REGISTER = 71

@@ -100,7 +100,7 @@ def car_w(second: float) -> float:
 
 def plug_is_off(second: float) -> bool:
     """Whether the freezer has no mains."""
-    return 6 <= second < 36 or 126 <= second < PLUG_TOLD + 60.3 or second >= 270
+    return 6 <= second < 36 or 126 <= second < PLUG_TOLD + 30.3 or second >= 270
 
 
 def _seconds() -> list[Observation]:
@@ -162,7 +162,7 @@ def _asked() -> list[Observation]:
         *(limit(second, 6.0) for second in (8.0, 41.0, CAR_TOLD, 252.1)),
         limit(69.8, 25.6),
         *(asked(second, "charger", "ClearChargingProfile", id=20) for second in (36.2, 122.2)),
-        *(switch(second, False, toggle_after=60) for second in (5.5, PLUG_TOLD, 269.5)),
+        *(switch(second, False, toggle_after=30) for second in (5.5, 25.5, PLUG_TOLD, 269.5, 289.5)),
         switch(35.6, True),
         *(asked(float(second), "plug", "Switch.GetStatus", id=0) for second in (3, 50, 144, 255)),
     ]

@@ -164,7 +164,7 @@ def test_limits_in_force_are_bands_from_when_the_device_heard_them_to_their_end(
         "held to 5.89 kW for 52 s",  # scene 4
         "held to 1.38 kW for 89 s",  # the charger by itself
         "held off for 120 s",  # the pump by itself
-        "held off for 60 s",  # the plug by itself
+        "held off for 30 s",  # the plug by itself
     ):
         assert words in hints
     (band,) = drawing.boxes("held to 5.89 kW for 52 s")

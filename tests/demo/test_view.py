@@ -54,7 +54,7 @@ def test_it_shows_each_limit_in_force_and_for_how_long_the_device_keeps_it() -> 
     shown = _shown(view.picture(_at(30)))
     assert "at most 1.38 kW, lets go in 68 s" in _row(shown, "car")
     assert "held off, lets go in 95 s" in _row(shown, "heat pump")
-    assert "held off, lets go in 36 s" in _row(shown, "freezer")
+    assert "held off, lets go in 26 s" in _row(shown, "freezer")
     assert "▊┃·" in _row(shown, "car")
     later = _shown(view.picture(_at(110)))
     assert "its owner's" in _row(later, "freezer")
@@ -165,7 +165,7 @@ def test_every_observation_of_a_run_has_its_line_or_none() -> None:
     for words in (
         "pump takes register 71 = 0",
         "charger takes a limit of 6 A for 90 s",
-        "plug is switched off, back after 60 s",
+        "plug is switched off, back after 30 s",
         "plug is switched on",
         "charger takes ClearChargingProfile",
         "aggregator sends set: class:ev at most 1.4 kW, bm",

@@ -52,7 +52,7 @@ def _came_back(seen: Evidence, order: Sent) -> Iterable[Claim]:
 def _switched(seen: Evidence, order: Sent) -> Iterable[Claim]:
     told = seen.switches(order.at_utc_s, order.until_utc_s - 0.001)
     off, on = [one for one in told if not one.on], [one for one in told if one.on]
-    own_s = min((one.at_utc_s + one.toggle_after_s for one in off), default=0.0)
+    own_s = max((one.at_utc_s + one.toggle_after_s for one in off), default=0.0)  # each call winds it anew
     return [
         Claim(
             "each time it was switched off, the plug was told to come back by itself",
