@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -250,6 +251,7 @@ def _together(file: File, unsound: set[str], devices: Mapping[str, Device], fold
     problems += _unknown_points(file, devices)
     problems += _controls(file, devices)
     problems += _cold(file, devices)
+    problems += _off(file, devices)
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
     if file.supply and not file.boundary and "boundary" not in unsound:
@@ -332,6 +334,25 @@ def _cold(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
         elif back_s > most_s:
             said = f"{device.name} may stay off for {back_s:g} s"
             yield f"{path}: {appliance!r}: {said}; {most_s:g} s at most would be right"
+
+
+def _off(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
+    """The longest off holds although we are gone: the device's own timer is no longer."""
+    for name, section in file.asset.items():
+        device, most_s = devices.get(section.control or ""), section.care.off_most_s
+        if device is None or most_s is None or not device.ability.holds or device.ability.lease_s <= most_s:
+            continue
+        path = f"asset.{name}.care.longest_off_s"
+        if math.isinf(device.ability.lease_s):
+            if section.care.appliance is None:
+                yield (
+                    f"{path}: {most_s:g}: {device.name} does not return by a timer of its own;"
+                    ' a plug that does, as with driver = "shelly", would be right'
+                )
+            continue
+        lease_s = device.ability.lease_s
+        said = f"{device.name} stays off for {lease_s:g} s when the gateway is gone"
+        yield f"{path}: {most_s:g}: {said}; devices.{device.name}.lease_s = {most_s:g} would be right"
 
 
 def _sources(file: File) -> Iterator[tuple[str, str]]:

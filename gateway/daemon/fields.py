@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.core.model import TYPED
 
@@ -29,6 +29,12 @@ def _credential(path: Path) -> Path:
     if not (directory := os.environ.get("CREDENTIALS_DIRECTORY")):
         raise ValueError("$CREDENTIALS_DIRECTORY is only there under a service with LoadCredential=")
     return Path(directory, *path.parts[1:])
+
+
+def _no_percent(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
+        raise ValueError(f"should be a share of 1; {value / 100:g} would be right")
+    return value
 
 
 _ID = "[a-z0-9-]{1,40}"
@@ -63,7 +69,8 @@ Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Seconds = Annotated[Number, Field(ge=0, le=604_800)]
 Watts = Annotated[Whole, Field(ge=0, le=100_000)]
-Share = Annotated[Number, Field(ge=0, le=1)]
+NoPercent = BeforeValidator(_no_percent)
+Share = Annotated[Number, Field(ge=0, le=1), NoPercent]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

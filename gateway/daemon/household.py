@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.daemon.fields import DAYS, Day, EndOfDay, Number, Seconds, Section, Share, StartOfDay
+from gateway.daemon.fields import DAYS, Day, EndOfDay, NoPercent, Number, Seconds, Section, Share, StartOfDay
 
 REST_S = 3600.0  # an hour between holds, modbus reference C1
 COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
@@ -129,7 +129,7 @@ class Charge(Section):
     max_soc: Share | None = None
     ready_by: tuple[ReadyBy, ...] = ()
     need_kwh: Annotated[Number, Field(gt=0, le=300)] | None = None
-    efficiency: Annotated[Number, Field(ge=0.5, le=1)] = 0.9
+    efficiency: Annotated[Number, Field(ge=0.5, le=1), NoPercent] = 0.9
 
     @property
     def names_soc(self) -> bool:
@@ -139,7 +139,12 @@ class Charge(Section):
     @field_validator("ready_by", mode="before")
     @classmethod
     def _time_or_table(cls, value: object) -> object:
-        return [{"at": value}] if isinstance(value, str) else value
+        if isinstance(value, str):
+            return [{"at": value}]
+        if isinstance(value, list | tuple) and all(isinstance(row, Mapping | ReadyBy) for row in value):
+            return value
+        rows = '[{ days = ["sat", "sun"], at = "09:00" }]'
+        raise ValueError(f'should be a time of day in quotes, as in "07:00", or a list, as in {rows}')
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -154,6 +159,10 @@ class Charge(Section):
                 raise ValueError(f"{lower} {low:g} is not below {upper} {high:g}; {right}")
         if self.target_soc is not None and self.battery_kwh is None:
             raise ValueError("target_soc needs battery_kwh, as in battery_kwh = 60")
+        if self.min_soc is not None and self.battery_kwh is None and self.need_kwh is None:
+            raise ValueError(
+                "min_soc needs battery_kwh = 60, for while nothing measures, or need_kwh = 20"
+            )
         if self.ready_by and self.target_soc is None and self.need_kwh is None:
             raise ValueError("ready_by needs target_soc = 0.8 (with battery_kwh), or need_kwh = 20")
         return self

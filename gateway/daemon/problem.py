@@ -22,6 +22,7 @@ MISSING = {  # what would be right where something required is missing
     "to": 'to = "22:00"',
     "at": 'at = "07:00"',
     "value": "value = 19.5",
+    "days": 'days = ["mon", "tue"]',
     "driver": 'driver = "modbus"',
     "profile": 'profile = "xtherma"',
     "broker": 'broker = { host = "127.0.0.1" }',
@@ -55,6 +56,8 @@ def _problem(item: Any, under: str) -> str:
         return f"{path}: unknown; remove it or correct its name"  # its value may be a secret
     if item["type"] == "missing":
         return f"{path}: is missing{right_for(parts[-1])}"
+    if item["type"] == "too_short":
+        return f"{path}: should not be empty{right_for(parts[-1])}"
     message = SHAPES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
     said = "" if isinstance(item["input"], dict | list | BaseModel) else f"{shown(item['input'])} "
     return f"{path}: {said}{message[0].lower()}{message[1:]}".replace(" input should", " should")

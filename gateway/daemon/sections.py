@@ -189,6 +189,9 @@ class AssetSection(Section):
             raise ValueError('a "typed" SoC goes on by energy: charge.battery_kwh = 60 would be right')
         if (is_typed or charge.need_kwh) and not self.import_ws:
             raise ValueError('the energy since plug-in needs import_ws, as in ["charger.import_ws"]')
+        if charge.need_kwh and not self.connected:
+            right = 'connected = ["charger.connected"] would be right'
+            raise ValueError(f"charge.need_kwh is what each car that is plugged in needs; {right}")
         return self
 
     @field_validator("schedule")

@@ -33,6 +33,7 @@ host = "192.168.1.22"
 [asset.ev]
 class = "ev"
 nominal_w = 7360
+connected = ["meter.power_w"]
 import_ws = ["meter.import_ws"]
 soc = ["meter.power_w", "typed"]
 
@@ -53,6 +54,7 @@ nominal_w = 150
 appliance = "freezer"
 """
 EV, FREEZER = "asset.ev", "asset.freezer"
+READY_BY = 'should be a time of day in quotes, as in "07:00", or a list, as in [{ days = ["sat", "sun"], at ='
 
 
 def spoilt(old: str, new: str) -> str:
@@ -71,7 +73,11 @@ def _utc_s(text: str) -> float:
 def test_a_car_and_a_freezer_are_taken_whole() -> None:
     config = parsed(GOOD)
     ev, freezer = config.assets
-    assert ev.sources == {"import_ws": ("meter.import_ws",), "soc": ("meter.power_w", "typed")}
+    assert ev.sources == {
+        "connected": ("meter.power_w",),
+        "import_ws": ("meter.import_ws",),
+        "soc": ("meter.power_w", "typed"),
+    }
     assert ev.ability == Ability()
     assert freezer.ability.fallback is FallbackBy.DEVICE
     assert config.services.plug_notice_s == 3600
@@ -150,18 +156,50 @@ def test_a_minimum_run_and_rest_are_a_heat_pumps_and_nobody_elses() -> None:
             "max_soc = 0.7",
             f"{EV}.charge: target_soc 0.8 is not below max_soc 0.7; ",
         ),
-        ("min_soc = 0.2", "min_soc = 20", f"{EV}.charge.min_soc: 20 should be less than or equal to 1"),
+        (
+            "min_soc = 0.2",
+            "min_soc = 20",
+            f"{EV}.charge.min_soc: 20 should be a share of 1; 0.2 would be right",
+        ),
         ("battery_kwh = 60", "", f"{EV}.charge: target_soc needs battery_kwh, as in battery_kwh = 60"),
         ("target_soc = 0.8\nmax_soc = 0.9\n", "", None),
         ('ready_by = "07:00"', 'ready_by = "7"', f"{EV}.charge.ready_by.0.at: '7' should be a time of day"),
-        ('ready_by = "07:00"', "ready_by = 7", f"{EV}.charge.ready_by: 7 should be a list"),
+        ('ready_by = "07:00"', "ready_by = 7", f"{EV}.charge.ready_by: 7 {READY_BY}"),
         (
             'ready_by = "07:00"',
             "ready_by = [{}]",
             f'{EV}.charge.ready_by.0.at: is missing; at = "07:00"',
         ),
         ("need_kwh = 20", "need_kwh = 0", f"{EV}.charge.need_kwh: 0 should be greater than 0"),
-        ("need_kwh = 20", "efficiency = 90", f"{EV}.charge.efficiency: 90 should be less than or equal to 1"),
+        ('ready_by = "07:00"', "ready_by = 07:00:00", f"{EV}.charge.ready_by: 07:00:00 {READY_BY}"),
+        ('ready_by = "07:00"', 'ready_by = ["07:00"]', f"{EV}.charge.ready_by: {READY_BY}"),
+        ('ready_by = "07:00"', 'ready_by = { at = "07:00" }', f"{EV}.charge.ready_by: {READY_BY}"),
+        (
+            'ready_by = "07:00"',
+            'ready_by = [{ days = [], at = "07:00" }]',
+            f'{EV}.charge.ready_by.0.days: should not be empty; days = ["mon", "tue"] would be right',
+        ),
+        ('ready_by = "07:00"', 'ready_by = [{ days = ["sat", "sun"], at = "09:00" }]', None),
+        (
+            "target_soc = 0.8",
+            "target_soc = 80",
+            f"{EV}.charge.target_soc: 80 should be a share of 1; 0.8 would",
+        ),
+        ("max_soc = 0.9", "max_soc = 900", f"{EV}.charge.max_soc: 900 should be less than or equal to 1"),
+        ("need_kwh = 20", "efficiency = 90", f"{EV}.charge.efficiency: 90 should be a share of 1; 0.9 would"),
+        (
+            'connected = ["meter.power_w"]',
+            "",
+            f"{EV}: charge.need_kwh is what each car that is plugged in needs; connected = [",
+        ),
+        (
+            '"freezer"\n',
+            '"freezer"\nlongest_off_s = 600\n',
+            f"{FREEZER}.care.longest_off_s: 600: freezer-plug stays off for 900 s when the gateway is gone;"
+            " devices.freezer-plug.lease_s = 600 would be right",
+        ),
+        ('.22"', '.22"\nlease_s = 1800', None),
+        ('appliance = "freezer"', "longest_off_s = 899", f"{FREEZER}.care.longest_off_s: 899: "),
         ('"typed"]', '"guess"]', f'{EV}.soc.1: \'guess\' should be "device.point", as in "charger.soc", or'),
         ('"meter.import_ws"', '"typed"', f"{EV}.import_ws.0: 'typed' should be \"device.point\""),
         ('["meter.power_w", "typed"]', "[]", f"{EV}: charge has a SoC limit, so soc needs a source, as in"),
@@ -195,6 +233,22 @@ def test_an_error_says_what_would_be_right(old: str, new: str, problem: str | No
         assert found == ()
     else:
         assert [said for said in found if said.startswith(problem)], found
+
+
+def test_a_plug_whose_timer_is_as_short_as_its_longest_off_is_good() -> None:
+    text = spoilt('.22"', '.22"\nlease_s = 600').replace('"freezer"\n', '"freezer"\nlongest_off_s = 600\n')
+    assert problems(text) == ()
+
+
+def test_a_minimum_needs_something_that_tells_when_it_is_reached() -> None:
+    text = GOOD
+    for line in ("battery_kwh = 60\n", "target_soc = 0.8\n", 'ready_by = "07:00"\n', "need_kwh = 20\n"):
+        text = text.replace(line, "")
+    (problem,) = problems(text.replace(', "typed"', ""))
+    assert problem.startswith(f"{EV}.charge: min_soc needs battery_kwh = 60, for while")
+    assert (
+        problems(text.replace(', "typed"', "").replace("min_soc = 0.2", "min_soc = 0.2\nneed_kwh = 20")) == ()
+    )
 
 
 def test_ready_by_needs_something_to_be_ready_with() -> None:

@@ -13,13 +13,13 @@ OFF = ("Switch.Set", {"id": 0, "on": False, "toggle_after": 10})
 @beside
 async def test_a_freezer_comes_back_at_its_longest_off(folder: Path) -> None:
     async with FullHouse(folder) as house:
-        house.config["asset"]["freezer"]["care"]["longest_off_s"] = 4
+        house.config["asset"]["freezer"]["care"]["longest_off_s"] = 11  # its lease is 10
         await house.start()
         await house.seen()
         sent = await house.aggregator.cap("class:plug", 0.0, service="tcm", lasts_s=1800)
         await house.until(lambda: house.freezer_w == 0, "it is off")
         await house.until(lambda: house.aggregator.said(sent.id, asset="freezer", status="STARTED"), "said")
-        await house.until(lambda: house.freezer_w == FREEZER_W, "it is back", 6.0)
+        await house.until(lambda: house.freezer_w == FREEZER_W, "it is back", 14.0)
         back = {"extent": "none", "reason": "applianceLimit"}
         await house.until(lambda: house.aggregator.said(sent.id, asset="freezer", **back), "and why")
         why = await house.why("freezer")
