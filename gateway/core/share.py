@@ -77,8 +77,10 @@ def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
 def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]) -> tuple[Share, ...]:
     """Each active instruction shared out over its assets, with the one that governs marked.
 
-    What local limits insist on comes off the top of a union's value.
+    What local limits insist on comes off the top of a union's value; what an asset cannot take of it, for
+    the household or another instruction holds it lower, is the others'.
     """
+    claims = _claims_with_wishes(snapshot, active, claims)
     found = [share for moment in active for share in _share_out(snapshot, moment, claims)]
     governing = _governing(found)
     return tuple(
@@ -98,11 +100,26 @@ def wish(snapshot: Snapshot, asset: Asset, all_shares: Iterable[Share]) -> Wish:
         at_most_w = None  # a setpoint or floor stands in the schedule's place
     result = Wish(at_most_w)
     for share in mine:
-        asked_w = share.asked_w or 0
-        kind = share.in_force.step.kind
-        if kind is not Kind.FLOOR and (result.at_most_w is None or asked_w <= result.at_most_w):
-            result = Wish(asked_w, share)
+        if share.in_force.step.kind is not Kind.FLOOR and _is_tighter(asset, share, result):
+            result = Wish(share.asked_w, share)
     return result
+
+
+def _is_tighter(asset: Asset, share: Share, than: Wish) -> bool:
+    """Whether it holds the asset rather than `than`. A part of a union has already given way, down to a
+    level of the device, to what is wanted of the asset alone."""
+    if than.at_most_w is None:
+        return True
+    asked_w = share.asked_w or 0
+    is_alone, was_alone = _is_alone(share), than.by is None or _is_alone(than.by)
+    if is_alone is was_alone:
+        return asked_w <= than.at_most_w
+    level_w, was_w = (asset.ability.at_or_below(watts) or 0 for watts in (asked_w, than.at_most_w))
+    return level_w < was_w or (is_alone and level_w == was_w)
+
+
+def _is_alone(share: Share) -> bool:
+    return len(share.in_force.instruction.scope.assets) == 1
 
 
 def next_start_s(snapshot: Snapshot) -> float:
@@ -135,13 +152,33 @@ def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -
     return InForce(instruction, begun[-1], returning=False, until_s=snapshot.now_s + min(left_s, edge_s))
 
 
-def _share_out(snapshot: Snapshot, moment: InForce, claims: Mapping[str, Claim]) -> list[Share]:
-    scope = moment.instruction.scope
-    members = [
-        asset
-        for asset in snapshot.assets
-        if asset.id in scope.assets and asset.id not in moment.instruction.ended
+def _claims_with_wishes(
+    snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]
+) -> dict[str, Claim]:
+    """The claims, none above what the household's schedule and each instruction's whole value leave."""
+    whole = [
+        Share(moment, asset.id, asset.nominal_w if moment.instruction.scope.site else moment.step.power_w)
+        for moment in active
+        for asset in _members(snapshot, moment)
     ]
+    governing = _governing(whole)
+    obeyed = [s for s in whole if s.in_force.step.kind is Kind.CAP or governing[s.asset] is s]
+    found = {}
+    for asset in snapshot.assets:
+        claim, most_w = claims.get(asset.id, Claim()), wish(snapshot, asset, obeyed).at_most_w
+        if most_w is not None and (claim.at_most_w is None or most_w < claim.at_most_w):
+            claim = replace(claim, at_most_w=most_w)
+        found[asset.id] = claim
+    return found
+
+
+def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
+    instruction = moment.instruction
+    return [a for a in snapshot.assets if a.id in instruction.scope.assets and a.id not in instruction.ended]
+
+
+def _share_out(snapshot: Snapshot, moment: InForce, claims: Mapping[str, Claim]) -> list[Share]:
+    scope, members = moment.instruction.scope, _members(snapshot, moment)
     total_w: float = moment.step.power_w
     if scope.site:
         base_w = base_load_w(snapshot)

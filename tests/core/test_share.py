@@ -23,6 +23,7 @@ from gateway.core.model import (
     BaseLoad,
     Charge,
     Extent,
+    Governor,
     Instruction,
     Kind,
     Limits,
@@ -32,6 +33,7 @@ from gateway.core.model import (
     Reason,
     Scope,
     Snapshot,
+    Span,
     Step,
     Timetable,
 )
@@ -216,6 +218,46 @@ def test_a_floor_lifts_the_households_schedule() -> None:
     plan = decide(home([(ONE, state(0))], asked(5000, ONE, kind=Kind.FLOOR), limits=limits))
     assert levels(plan) == {"one": None}
     assert plan.given[0].extent is Extent.FULL
+
+
+@pytest.mark.parametrize("site", [False, True])
+def test_what_the_households_schedule_leaves_of_a_part_is_the_others(site: bool) -> None:
+    limits = {"one": Limits(schedule=Timetable(otherwise=0))}
+    cars = [(ONE, state(0, there=True)), (TWO, state(0, there=True))]
+    plan = decide(home(cars, asked(5000, ONE, TWO, site=site), limits=limits, boundary_w=reading(0)))
+    assert levels(plan) == {"one": 0, "two": 4991}
+    assert [s.governor for s in plan.setpoints] == [Governor.HOUSEHOLD, Governor.DISPATCH]
+
+
+@pytest.mark.parametrize("kind", [Kind.CAP, Kind.SETPOINT])
+def test_what_a_tighter_instruction_leaves_of_a_part_is_the_others(kind: Kind) -> None:
+    cars = [(ONE, state(0, there=True)), (TWO, state(0, there=True))]
+    alone = replace(asked(1500, ONE, kind=kind), id="alone")
+    for both in (asked(5000, ONE, TWO), replace(asked(5000, ONE, TWO), id="z")):
+        plan = decide(home(cars, both, alone))
+        assert levels(plan) == {"one": 1495, "two": 3496}
+        assert "alone" in plan.setpoints[0].text
+
+
+def test_a_setpoint_that_another_outranks_takes_nothing_from_a_part() -> None:
+    cars = [(ONE, state(0, there=True)), (TWO, state(0, there=True))]
+    both = replace(asked(5000, ONE, TWO, kind=Kind.SETPOINT), priority=1)
+    alone = replace(asked(0, ONE, kind=Kind.SETPOINT), id="alone")
+    assert levels(decide(home(cars, both, alone))) == {"one": 4991, "two": 0}
+
+
+def test_over_two_hours_one_that_the_schedule_keeps_off_starves_nobody() -> None:
+    world = Physics({"one": 7360.0, "two": 7360.0})
+    now = home([(ONE, state(0)), (TWO, state(0))], asked(5000, ONE, TWO),
+               limits={"one": Limits(schedule=Timetable((Span(UTC, UTC + 3600, 0),)))})  # fmt: skip
+    for second in range(7200):
+        world.second(levels(decide(now)))
+        memory = remember(now, decide(now))
+        seen = {a.id: state(world.power_w[a.id], there=True) for a in (ONE, TWO)}
+        now = replace(now, states=seen, now_s=now.now_s + 1, utc_s=now.utc_s + 1, memory=memory)
+        if 10 < second < 3599:
+            assert world.power_w == {"one": 0.0, "two": 4991.0}
+    assert sum(world.power_w.values()) > 4900
 
 
 # --- the site -----------------------------------------------------------------------------------------
