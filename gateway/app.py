@@ -404,6 +404,7 @@ class Daemon:
         self._act_on_memory()
 
     def _take_back(self, asset: str, for_s: float, text: str, *, charging: bool = False) -> None:
+        self._charging -= {asset}  # what the household ends is not over by itself
         until_s = self.clock.monotonic_s() + for_s if for_s > 0 else None
         self.home.memory = override(self.home.memory, asset, until_s, charging=charging)
         self.records.event(

@@ -54,11 +54,21 @@ def room_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 
 def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
-    """Held no longer in all than allowed, until it has rested."""
+    """Held no longer in all than allowed, until it has rested; but for what the household wants itself."""
     was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
     if was is None or held_w is None:
         return True
     present_s = 0.0 if was.held_since_s is None else snapshot.now_s - was.held_since_s
+    if was.held_since_s is not None and was.scheduled_since_s is not None:
+        present_s -= snapshot.now_s - was.scheduled_since_s
+    scheduled = [s.value for s in limits.schedule.spans if s.start_utc_s <= snapshot.utc_s < s.end_utc_s]
+    scheduled_w = scheduled[0] if scheduled else limits.schedule.otherwise
+    levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
+    if snapshot.clock_trusted and scheduled_w is not None:
+        if held_w + asset.ability.step_w > scheduled_w or held_w == max(
+            (w for w in levels if w <= scheduled_w), default=min(levels)
+        ):
+            return True
     rested = (
         was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
@@ -167,7 +177,7 @@ LIMITS = (
 def _taken(snapshot: Snapshot, asset: Asset) -> bool:
     """The household took it back; "charge now" is over when the car is gone or charged."""
     charge, soc = snapshot.limits[asset.id].charge, _soc(snapshot, asset)
-    goal = (charge and charge.max_soc) or (charge and charge.target_soc) or 1.0
+    goal = (charge and charge.max_soc) or 1.0
     charged = not _is_there(snapshot, asset) or (soc is not None and soc >= goal)
     return any(
         o.asset == asset.id and o.until_s > snapshot.now_s and not (o.charging and charged)

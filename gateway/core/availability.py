@@ -7,7 +7,7 @@ stepped forward by their own `next_change_s` with today's readings standing stil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gateway.core import charging
@@ -30,6 +30,7 @@ from gateway.core.model import (
 
 HORIZON_S = 24 * 3600.0
 HALF_HOUR_S = 1800.0
+SHORTEST_STEP_S = 0.001  # a clock stands still at less
 MAX_STEPS = 64  # decisions a probe may take; a probe that needs more offers less
 RESPOND_S = {AssetClass.EV: 30.0, AssetClass.HEAT: 120.0, AssetClass.PLUG: 15.0}  # CrowdFlex D5 table 4
 _PROBE = "~probe"  # no instruction may be called so: ids begin with a letter or a digit
@@ -89,19 +90,35 @@ def expected(snapshot: Snapshot) -> tuple[Expected, ...]:
         return ()
     first = math.ceil(snapshot.utc_s / HALF_HOUR_S) * HALF_HOUR_S
     starts = [first + n * HALF_HOUR_S for n in range(int(HORIZON_S / HALF_HOUR_S))]
-    return tuple(
-        _expected(snapshot, asset, start)
-        for asset in snapshot.assets
-        if asset.ability.holds
-        for start in starts
-    )
+    assets = [asset for asset in snapshot.assets if asset.ability.holds]
+    return tuple(found for asset in assets for found in _day(snapshot, asset, starts))
 
 
-def _expected(snapshot: Snapshot, asset: Asset, start_utc_s: float) -> Expected:
+def _day(snapshot: Snapshot, asset: Asset, starts: list[float]) -> Iterator[Expected]:
+    """A car draws what it can until it is full; what is held now is not held by the household."""
+    likely_w, left_ws = _likely(snapshot, asset)
+    for start_utc_s in starts:
+        found = _expected(snapshot, asset, start_utc_s, min(likely_w, left_ws / HALF_HOUR_S))
+        left_ws -= found.power_w * HALF_HOUR_S
+        yield found
+
+
+def _likely(snapshot: Snapshot, asset: Asset) -> tuple[float, float]:
+    """What it is likely to draw, and how much energy in all."""
     power = snapshot.state(asset.id).power_w
+    if snapshot.limit(asset.id).charge is None:
+        return asset.nominal_w if power is None else power.value, math.inf
+    left_ws = charging.room_ws(snapshot, asset)
+    if left_ws is None:
+        left_ws = charging.need_ws(snapshot, asset)
+    if not charging.is_plugged(snapshot, asset) or is_idle(snapshot, asset):
+        left_ws = 0
+    return charging.power_w(snapshot, asset), math.inf if left_ws is None else left_ws
+
+
+def _expected(snapshot: Snapshot, asset: Asset, start_utc_s: float, likely_w: float) -> Expected:
     scheduled = snapshot.limit(asset.id).schedule.at(start_utc_s)
     most_w = asset.nominal_w if scheduled is None else min(asset.nominal_w, scheduled)
-    likely_w = asset.nominal_w if power is None else power.value
     lowest_w = asset.ability.lowest_w or 0
     return Expected(
         f"asset:{asset.id}",
@@ -119,7 +136,7 @@ def _scoped(snapshot: Snapshot, target: str, members: list[Asset]) -> Scoped:
     respond_s = max(RESPOND_S[a.asset_class] for a in members)
     down = _hold(snapshot, members, respond_s)
     up = _raise(snapshot, members, now_w, respond_s)
-    is_there = all(snapshot.state(a.id).online and charging.is_plugged(snapshot, a) for a in members)
+    is_there = any(snapshot.state(a.id).online and charging.is_plugged(snapshot, a) for a in members)
     return Scoped(target, now_w, down, up, is_there)
 
 
@@ -146,7 +163,7 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
         elif low_w != math.inf and (held_w is None or held_w > low_w):
             until = _why(plan, members)
             break
-        step_s = min(plan.next_change_s, HORIZON_S - elapsed_s)
+        step_s = min(max(plan.next_change_s, SHORTEST_STEP_S), HORIZON_S - elapsed_s)
         if step_s <= 0:
             break
         moment = _later(moment, plan, step_s)
@@ -164,11 +181,11 @@ def _raise(snapshot: Snapshot, members: list[Asset], now_w: float | None, respon
     to_w, for_s, until = 0.0, math.inf, Reason.OUTSIDE_CAPABILITY
     for asset in members:
         own, high_w = snapshot.state(asset.id).power_w, _high_w(snapshot, asset, plan)
-        if high_w is None:
+        lasts_s, ends = _lasts(snapshot, asset, high_w) if high_w else (0.0, Reason.NONE)
+        if not high_w or not lasts_s:
             to_w += own.value if own else asset.nominal_w
             continue
         to_w += high_w
-        lasts_s, ends = _lasts(snapshot, asset, high_w)
         if lasts_s < for_s:
             for_s, until = lasts_s, ends
     if for_s == math.inf:
@@ -219,8 +236,10 @@ def _endless(max_age_s: float, reading: Reading | None) -> float:
 
 
 def _later(moment: Snapshot, plan: Plan, step_s: float) -> Snapshot:
-    memory = remember(moment, plan)
-    return replace(moment, now_s=moment.now_s + step_s, utc_s=moment.utc_s + step_s, memory=memory)
+    memory, now_s = remember(moment, plan), moment.now_s + step_s
+    seen = {id_: replace(asset, told_s=now_s) for id_, asset in memory.assets.items()}  # all the while
+    memory = replace(memory, assets=seen)
+    return replace(moment, now_s=now_s, utc_s=moment.utc_s + step_s, memory=memory)
 
 
 def _held_w(plan: Plan, members: Iterable[Asset]) -> float | None:

@@ -23,6 +23,7 @@ from gateway.core.model import (
     Typed,
 )
 
+UNSEEN_S = 3600.0  # in which one car may have gone and another come
 FRESH_S = 900.0  # of a measured SoC; an older one is said with its age
 SAME_S = 1.0  # a reading that is seen again
 TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car is unplugged
@@ -90,12 +91,11 @@ def room_ws(snapshot: Snapshot, asset: Asset) -> int | None:
 
 
 def is_charged(snapshot: Snapshot, asset: Asset) -> bool:
-    """Whether "charge now" is over: the car has gone, or is at its maximum, else at its target."""
+    """Whether "charge now" is over: the car has gone, or is full (at its maximum, if it has one)."""
     if not is_plugged(snapshot, asset):
         return True
     charge, known = snapshot.limit(asset.id).charge or Charge(), soc(snapshot, asset)
-    wanted = [soc for soc in (charge.max_soc, charge.target_soc, 1.0) if soc is not None]
-    return known is not None and known.value >= wanted[0]
+    return known is not None and known.value >= (1.0 if charge.max_soc is None else charge.max_soc)
 
 
 def power_w(snapshot: Snapshot, asset: Asset) -> int:
@@ -142,6 +142,7 @@ def delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> int:
 
 def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
     """The memory with the car that is plugged in now; what was typed goes with the car it was said of."""
+    was = _seen(snapshot, asset, was)
     connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
     if connected and connected.value <= 0.5:
         took_w = was.took_w if was.takes_w is None else was.takes_w
@@ -169,6 +170,17 @@ def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
     memory, was = snapshot.memory, snapshot.memory.of(asset.id)
     typed = Typed(value, _with_register(snapshot, asset, Mark(snapshot.now_s)))
     return replace(memory, assets={**memory.assets, asset.id: replace(was, typed=typed)})
+
+
+def _seen(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
+    """The memory, without what was of a car that may have gone while nobody could tell."""
+    state = snapshot.state(asset.id)
+    if state.connected is None or not (state.online or asset.control is None):
+        return was
+    unseen_s = 0.0 if was.told_s is None else snapshot.now_s - was.told_s
+    if unseen_s > UNSEEN_S:
+        was = replace(was, plugged=None, typed=None, measured=None)
+    return replace(was, told_s=snapshot.now_s)
 
 
 def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:

@@ -76,9 +76,10 @@ def home(**more: Any) -> Snapshot:
 
 
 def later(snapshot: Snapshot, after_s: float, **more: Any) -> Snapshot:
-    """The moment after, remembering what was decided."""
-    memory = remember(snapshot, decide(snapshot))
-    moment = {"now_s": snapshot.now_s + after_s, "utc_s": snapshot.utc_s + after_s, "memory": memory}
+    """The moment after, remembering what was decided; the charger is seen all the while."""
+    memory, now_s = remember(snapshot, decide(snapshot)), snapshot.now_s + after_s
+    memory = replace(memory, assets={"ev": replace(memory.of("ev"), told_s=now_s)})
+    moment = {"now_s": now_s, "utc_s": snapshot.utc_s + after_s, "memory": memory}
     return replace(snapshot, **moment, **more)
 
 

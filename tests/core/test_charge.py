@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core import charging
-from gateway.core.availability import scopes
+from gateway.core.availability import expected, scopes
 from gateway.core.decide import decide
 from gateway.core.memory import override, resume
 from gateway.core.model import (
@@ -413,6 +413,36 @@ def test_a_measured_charge_survives_a_restart_that_can_be_timed_and_no_other() -
     assert resume(memory, 50.0, None).of("ev").measured is None
 
 
+def unseen(snapshot: Snapshot, for_s: float) -> Snapshot:
+    """The home after the charger was not seen for so long."""
+    car = replace(snapshot.memory.of("ev"), told_s=snapshot.now_s - for_s)
+    return later(replace(snapshot, memory=Memory(snapshot.now_s - 1, {"ev": car})), 1)
+
+
+def test_what_was_of_a_car_is_forgotten_when_it_may_have_gone_unseen_for_more_than_an_hour() -> None:
+    known = replace(later(typed_in(home(), 0.54), 1), states={"ev": state(None)})
+    was, kept = known.memory.of("ev"), unseen(known, 3599).memory.of("ev")
+    assert (kept.typed, kept.measured, kept.plugged) == (was.typed, was.measured, was.plugged)
+    forgotten = unseen(known, 3601).memory.of("ev")
+    assert (forgotten.typed, forgotten.measured) == (None, None)
+    assert forgotten.plugged == Mark(known.now_s, 100 * KWH, "charger.import_ws")
+
+
+def test_a_charger_that_does_not_answer_tells_of_no_car() -> None:
+    car = replace(EV, control="charger")
+    silent = home(assets=(car,), state=replace(state(), online=False))
+    assert later(silent, 1).memory.of("ev").told_s == NOW + 1  # as the tests' home goes on
+    assert charging.remembered(silent, car, PLUGGED).told_s is None
+    assert charging.remembered(home(assets=(car,)), car, PLUGGED).told_s == NOW
+
+
+def test_a_restart_that_took_hours_forgets_a_typed_charge_and_one_of_minutes_does_not() -> None:
+    memory = later(typed_in(home(state=state(None)), 0.54), 1).memory
+    for elapsed_s, is_kept in ((1800.0, True), (36_000.0, False)):
+        again = home(state=state(None), memory=resume(memory, NOW, elapsed_s))
+        assert (later(again, 1).memory.of("ev").typed is not None) is is_kept
+
+
 # --- charge now ---------------------------------------------------------------------------------------
 
 
@@ -433,10 +463,10 @@ def test_charge_now_wins_over_an_instruction_and_ends_at_the_maximum() -> None:
     assert later(full, 1).memory.overrides == ()
 
 
-def test_charge_now_ends_at_the_target_where_there_is_no_maximum_and_at_the_plug() -> None:
+def test_charge_now_ends_when_the_car_is_full_where_there_is_no_maximum_and_at_the_plug() -> None:
     snapshot = charging_now(home(charge=replace(CHARGE, max_soc=None)))
-    assert later(replace(snapshot, states={"ev": state(0.79)}), 1).memory.overrides
-    assert later(replace(snapshot, states={"ev": state(0.8)}), 1).memory.overrides == ()
+    assert later(replace(snapshot, states={"ev": state(0.99)}), 1).memory.overrides
+    assert later(replace(snapshot, states={"ev": state(1.0)}), 1).memory.overrides == ()
     assert later(replace(snapshot, states={"ev": state(there=False)}), 1).memory.overrides == ()
 
 
@@ -462,6 +492,39 @@ def test_what_a_car_offers_ends_at_its_latest_start_and_upwards_at_its_maximum()
     assert (offer.up.to_w, offer.up.until) == (7360, Reason.CHARGE_LIMIT)
     assert offer.up.for_s == pytest.approx(0.4 * 60 * KWH / 0.9 / 7360, abs=1)
     assert offer.connected
+
+
+@pytest.mark.parametrize("soc", [0.3 + 0.007 * n for n in range(60)])
+def test_what_ends_an_offer_is_told_whatever_the_clock_can_tell_apart(soc: float) -> None:
+    (offer,) = [s for s in scopes(home(state=state(soc), utc_s=UTC + soc * 977.3)) if s.target == "asset:ev"]
+    assert offer.down.until is Reason.CHARGE_LIMIT
+
+
+def test_of_a_car_that_needs_nothing_that_is_known_nothing_is_offered_upwards() -> None:
+    snapshot = home(state=state(None), charge=replace(CHARGE, target_soc=None, need_ws=None, min_soc=None))
+    (offer,) = [s for s in scopes(snapshot) if s.target == "asset:ev"]
+    assert (offer.up.to_w, offer.up.for_s) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "drawn_kwh"),
+    [(state(0.8), 0.1 * 60 / 0.9), (state(None), 20), (state(0.95), 0), (state(there=False), 0)],
+    ids=["to its maximum", "unknown", "full", "gone"],
+)
+def test_what_a_car_is_expected_to_draw_ends_when_it_has_what_it_takes(
+    seen: AssetState, drawn_kwh: float
+) -> None:
+    halves = expected(home(state=seen))
+    assert sum(half.power_w * 1800 for half in halves) / KWH == pytest.approx(drawn_kwh, abs=0.001)
+    assert max(half.power_w for half in halves) <= 7360
+
+
+def test_a_class_has_a_car_when_one_of_its_chargers_has() -> None:
+    other = replace(EV, id="van")
+    for there, is_there in ((True, True), (False, False)):
+        states = {"ev": state(there=there), "van": state(there=False)}
+        found = {s.target: s.connected for s in scopes(home(assets=(EV, other), states=states))}
+        assert found == {"asset:ev": is_there, "asset:van": False, "class:ev": is_there}
 
 
 @pytest.mark.parametrize(

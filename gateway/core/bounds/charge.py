@@ -33,7 +33,8 @@ def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
     if deadline is None:
         return []
     left_s, need = deadline.utc_s - snapshot.utc_s, need_ws(snapshot, asset)
-    return [left_s, left_s - _takes_s(snapshot, asset, need)] if need else [left_s]
+    edges = [left_s, left_s - _takes_s(snapshot, asset, need)] if need else [left_s]
+    return [math.ceil(edge * 1000) / 1000 for edge in edges]  # less is nothing to a clock of this century
 
 
 def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
