@@ -124,6 +124,22 @@ async def test_charge_now_holds_until_the_car_is_gone(folder: Path) -> None:
 
 
 @beside
+async def test_charge_now_that_the_household_ends_is_not_told_as_over_by_itself(folder: Path) -> None:
+    async with FullHouse(folder) as house:
+        await house.start()
+        await house.plug_in()
+        await house.seen()
+        await house.aggregator.cap("asset:ev", 0.0)
+        await house.until(lambda: house.charger.power_w() == 0, "the car is held")
+        assert (await house.cli("charge-now"))[0] == 0
+        await house.until(lambda: house.charger.power_w() == CAR_W, "it charges now")
+        assert (await house.cli("override", "ev", "--end"))[0] == 0
+        await house.until(lambda: house.charger.power_w() == 0, "the car is held again")
+        told = [e["text"] for e in house.aggregator.all("event") if e["kind"] == "override"]
+        assert told == ["charge now, by the household", "given back by the household"]
+
+
+@beside
 async def test_one_value_for_car_and_pump_is_never_exceeded_by_both(folder: Path) -> None:
     async with FullHouse(folder) as house:
         await house.start()
