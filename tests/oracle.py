@@ -61,19 +61,25 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     present_s = 0.0 if was.held_since_s is None else snapshot.now_s - was.held_since_s
     if was.held_since_s is not None and was.scheduled_since_s is not None:
         present_s -= snapshot.now_s - was.scheduled_since_s
-    scheduled = [s.value for s in limits.schedule.spans if s.start_utc_s <= snapshot.utc_s < s.end_utc_s]
-    scheduled_w = scheduled[0] if scheduled else limits.schedule.otherwise
-    levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
-    if snapshot.clock_trusted and scheduled_w is not None:
-        if held_w + asset.ability.step_w > scheduled_w or held_w == max(
-            (w for w in levels if w <= scheduled_w), default=min(levels)
-        ):
-            return True
     rested = (
         was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
-    within = was.held_s + present_s < limits.longest_hold_s or rested
+    within = (
+        was.held_s + present_s < limits.longest_hold_s or rested or _is_scheduled(snapshot, asset, held_w)
+    )
     return within or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+
+
+def _is_scheduled(snapshot: Snapshot, asset: Asset, held_w: int) -> bool:
+    """The household's own schedule leaves no higher level of the device."""
+    table = snapshot.limits[asset.id].schedule
+    spans = [s for s in table.spans if s.start_utc_s <= snapshot.utc_s < s.end_utc_s]
+    most_w = spans[0].value if spans else table.otherwise
+    if not snapshot.clock_trusted or most_w is None or most_w >= asset.nominal_w:
+        return False
+    low, high = asset.ability.range_w or (0, -1)
+    levels = [*asset.ability.levels_w, *range(low, high + 1, asset.ability.step_w)]
+    return held_w >= max((level for level in levels if level <= most_w), default=min(levels))
 
 
 def minimum_run(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:

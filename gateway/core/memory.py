@@ -14,6 +14,7 @@ from gateway.core.model import (
     UNKNOWN_LONG_S,
     Asset,
     AssetMemory,
+    Governor,
     Limits,
     Mark,
     Memory,
@@ -68,6 +69,7 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             quiet_since_s=moved(was.quiet_since_s),
             tight_s=moved(was.tight_s),
             free_since_s=moved(was.free_since_s),
+            scheduled_since_s=moved(was.scheduled_since_s),
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -107,6 +109,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         quiet_since_s=None,
         tight_s=None,
         free_since_s=None,
+        scheduled_since_s=None,
     )
 
 
@@ -127,8 +130,25 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
     now = charging.remembered(snapshot, asset, now)
     now = _held(_rested(now, limits, snapshot.now_s), _held_w(plan, asset), snapshot.now_s)
     if now.plugged and not was.plugged and now.held_w is not None:
-        return replace(now, held_since_s=snapshot.now_s, held_s=0.0)  # the hold of a car begins with it
-    return now
+        # the hold of a car begins with it
+        now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None)
+    return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)
+
+
+def _is_scheduled(plan: Plan, asset: Asset) -> bool:
+    setpoint = plan.setpoint(asset.id)
+    return bool(setpoint and setpoint.at_most_w is not None and setpoint.governor is Governor.HOUSEHOLD)
+
+
+def _scheduled(was: AssetMemory, is_scheduled: bool, now_s: float) -> AssetMemory:
+    """What the household's own schedule holds is not counted as held."""
+    if is_scheduled:
+        return was if was.scheduled_since_s is not None else replace(was, scheduled_since_s=now_s)
+    if was.scheduled_since_s is None:
+        return was
+    is_known = was.held_s < UNKNOWN_LONG_S
+    less_s = now_s - was.scheduled_since_s if is_known else 0.0
+    return replace(was, held_s=was.held_s - less_s, scheduled_since_s=None)
 
 
 def _held_w(plan: Plan, asset: Asset) -> int | None:
@@ -141,7 +161,8 @@ def _held(was: AssetMemory, held_w: int | None, now_s: float) -> AssetMemory:
         return replace(was, held_w=held_w, held_since_s=now_s, let_go_s=None)
     if held_w is None and was.held_w is not None:
         in_all_s = comfort.held_in_all_s(was, now_s)
-        return replace(was, held_w=None, held_since_s=None, let_go_s=now_s, held_s=in_all_s)
+        freed = replace(was, held_w=None, held_since_s=None, let_go_s=now_s, held_s=in_all_s)
+        return replace(freed, scheduled_since_s=None)
     return replace(was, held_w=held_w)
 
 

@@ -475,7 +475,7 @@ class AssetMemory:
     held_w: int | None = None  # the level it is held at; None: it is its owner's
     held_since_s: float | None = None  # start of the present hold
     let_go_s: float | None = None  # end of the last hold
-    held_s: float = 0.0  # held in all since the last full rest, up to the present hold
+    held_s: float = 0.0  # held since the last full rest, up to the present hold, less what was the schedule's
     too_cold: bool = False  # inside the hysteresis after the room minimum was reached
     too_warm: bool = False
     plugged: Mark | None = None  # since when a car is plugged in
@@ -490,6 +490,7 @@ class AssetMemory:
     quiet_since_s: float | None = None  # since when it draws nothing though it may
     tight_s: float | None = None  # while held: when a site's value or the fuse last left it no more
     free_since_s: float | None = None  # since when it runs and is not held
+    scheduled_since_s: float | None = None  # since when only the household's own schedule holds it
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def _with_charge(body: Any) -> Any:
 
 def _with_measured(body: Any) -> Any:
     """Before a measured SoC was remembered, and what the last car drew."""
-    new = {"measured": None, "told_s": None, "took_w": None, "free_since_s": None}
+    new = {"measured": None, "told_s": None, "took_w": None, "free_since_s": None, "scheduled_since_s": None}
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 

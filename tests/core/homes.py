@@ -123,6 +123,7 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         draw(st.none() | st.sampled_from([UTC - 7200, UTC + 3600, UTC + 20_000])),
         draw(st.none() | st.sampled_from([NOW, NOW - 599, NOW - 601, NOW - 2401])),
         None if held_w is None else draw(st.sampled_from([NOW - 1, NOW - 59, NOW - 61])),
+        scheduled_since_s=None if held_w is None else draw(st.none() | st.just(since)),
     )  # fmt: skip
 
 

@@ -244,6 +244,50 @@ def test_an_override_can_be_ended_and_survives_a_restart_for_what_is_left() -> N
     assert moved.overrides == (Override("heat", 65.0),)
 
 
+LONG = (cap(0, "heat", end=UTC + 100_000),)
+
+
+def held_for(snapshot: Snapshot, hours: float) -> tuple[Snapshot, list[int | None]]:
+    """Hours later by minutes, and to what the pump was held at each."""
+    found = []
+    for _ in range(round(60 * hours)):
+        plan = decide(snapshot)
+        found.append(held(plan))
+        memory = remember(snapshot, plan)
+        moment = {"now_s": snapshot.now_s + 60, "utc_s": snapshot.utc_s + 60}
+        snapshot = replace(snapshot, **moment, memory=memory)
+    return snapshot, found
+
+
+def test_what_the_household_schedules_itself_is_no_hold_that_ends() -> None:
+    scheduled = {"heat": Limits(longest_hold_s=7200, rest_s=3600, schedule=Timetable(otherwise=0))}
+    after, levels = held_for(home(limits=scheduled), 8)
+    assert set(levels) == {0}
+    unscheduled = {"heat": Limits(longest_hold_s=7200, rest_s=3600)}
+    _, levels = held_for(replace(after, limits=unscheduled, instructions=LONG), 3)
+    assert levels == [0] * 120 + [None] * 60
+
+
+def test_an_instructions_hold_counts_and_ends_with_the_schedule_left_in_force() -> None:
+    limits = {"heat": Limits(longest_hold_s=7200, rest_s=3600)}
+    scheduled = {"heat": replace(limits["heat"], schedule=Timetable(otherwise=0))}
+    before, _ = held_for(home(limits=limits, instructions=LONG), 1)
+    between, levels = held_for(replace(before, limits=scheduled, instructions=()), 4)
+    assert set(levels) == {0}
+    _, levels = held_for(replace(between, limits=limits, instructions=LONG), 2)
+    assert levels == [0] * 60 + [None] * 60
+    _, levels = held_for(replace(before, limits=scheduled, instructions=LONG), 4)
+    assert set(levels) == {0}
+
+
+def test_the_schedules_own_hold_is_kept_over_a_restart() -> None:
+    scheduled = {"heat": Limits(longest_hold_s=7200, rest_s=3600, schedule=Timetable(otherwise=0))}
+    before, _ = held_for(home(limits=scheduled), 3)
+    memory = resume(before.memory, 7.0, 60.0)
+    after = replace(before, now_s=7.0, memory=memory, limits={"heat": Limits(longest_hold_s=7200)})
+    assert held(decide(replace(after, instructions=LONG))) == 0
+
+
 # --- supply -------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
-"""Comfort: the room's minimum and maximum by time of day, and the longest hold.
+"""Comfort: the room's minimum and maximum by time of day, and the longest hold (the household's own
+schedule is none).
 
 A home whose room cannot be seen is not held. Rank: below everything but charge.
 """
@@ -62,9 +63,12 @@ def room_known(snapshot: Snapshot, asset: Asset, limits: Limits) -> Reading | No
 
 
 def held_in_all_s(memory: AssetMemory, now_s: float) -> float:
-    """How long it was held since its last full rest, the present hold included."""
-    present_s = now_s - memory.held_since_s if memory.held_since_s is not None else 0.0
-    return memory.held_s + present_s
+    """How long it was held since its last full rest, the present hold included; by more than the household's
+    own schedule."""
+    if memory.held_since_s is None:
+        return memory.held_s
+    until_s = now_s if memory.scheduled_since_s is None else memory.scheduled_since_s
+    return memory.held_s + until_s - memory.held_since_s
 
 
 def _in_force(
@@ -98,7 +102,17 @@ def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: 
             return None
     text = f"held for {_minutes(limits.longest_hold_s)}, the longest allowed; rests {_minutes(left_s)} more"
     bound = _let_run(asset, text, until_s=snapshot.now_s + left_s)
-    return replace(bound, reason=HELD_FOR_LONG[asset.asset_class])
+    at_least_w = _scheduled_w(snapshot, asset, limits)
+    return replace(bound, reason=HELD_FOR_LONG[asset.asset_class], at_least_w=at_least_w)
+
+
+def _scheduled_w(snapshot: Snapshot, asset: Asset, limits: Limits) -> int:
+    """What the household's own schedule lets it draw: that goes on when an instruction's hold has ended."""
+    scheduled_w = limits.schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
+    if scheduled_w is None or scheduled_w >= asset.nominal_w:
+        return asset.nominal_w
+    level_w = asset.ability.at_or_below(int(scheduled_w))
+    return level_w if level_w is not None else asset.ability.lowest_w or 0
 
 
 def _warm(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
