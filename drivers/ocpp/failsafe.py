@@ -5,6 +5,8 @@ Chargers keep defaults in memory that wears, so what was accepted is remembered,
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
 from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
@@ -67,15 +69,16 @@ class Failsafe:
         self._keys = keys
         self._budget = DefaultsBudget(port)
 
-    async def settle(self, in_force: Limit | None) -> None:
-        """Lay it unless the charger has it. `in_force`: what it says holds where no lease lies over it."""
+    async def settle(self, in_force: Limit | None, look: Callable[[], Awaitable[Limit | None]]) -> None:
+        """Lay it unless the charger has it. `in_force`: what it says holds where no lease lies over it;
+        `look` asks it again."""
         wanted = self._settings.failsafe
         note: JsonValue = [self._station.identity, wanted.a10, self._settings.connector]
         is_least = wanted.a10 < self._settings.wiring.most.a10
         has_it = self._port.facts.get(_FACT) == note
         is_lost = is_least and in_force is not None and in_force.a10 > wanted.a10
         if has_it and is_lost and self._port.facts.get(_FACT_HIDDEN) == note:
-            return  # laid anew once, and still not shown: it is there and the charger does not tell
+            return  # it was seen not to be shown though it had just been laid
         if _FACT in self._station.mute or (has_it and not is_lost):
             return
         if has_it and self._budget.is_spent:
@@ -89,7 +92,10 @@ class Failsafe:
         else:
             why = "the charger takes none"
         await self._port.facts.put(_FACT, note if laid else None)
-        await self._port.facts.put(_FACT_HIDDEN, note if laid and has_it else None)
+        if laid and is_lost:
+            shown = await look()
+            is_hidden = shown is not None and shown.a10 > wanted.a10
+            await self._port.facts.put(_FACT_HIDDEN, note if is_hidden else None)
         if not laid:
             self._station.mute.add(_FACT)
             text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"

@@ -98,7 +98,7 @@ class Conversation:
         self, configuration: Configuration, keys: Keys, leases: Leases, failsafe: Failsafe
     ) -> None:
         in_force = await leases.in_force() if self._station.session is None else None
-        await failsafe.settle(in_force)
+        await failsafe.settle(in_force, leases.in_force)
         if self._is_storm():
             text = "the charger starts again and again; for an hour nothing in it is configured"
             self._station.tell_once("bootStorm", text)

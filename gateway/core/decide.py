@@ -27,7 +27,7 @@ from gateway.core.model import (
 from gateway.core.share import RAISE_AFTER_S, Claim, Share, Wish, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
-RISE_STEPS = 4  # of the device: less is the noise of what the rest of the home draws
+MARGIN_STEPS = 4  # of the device: less is the noise of what the rest of the home draws
 STOPPED_S = 900.0  # a car that the fuse stopped is not started again and again
 RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
 
@@ -158,15 +158,20 @@ def _is_stepped(asset: Asset | None) -> bool:
 
 
 def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint) -> Setpoint:
-    """What the fuse leaves follows it down at once, and up when there was more room for a while."""
+    """What the fuse leaves is followed down at once and some steps further, so that noise takes no more;
+    and up, to as many steps below it, when there was more room for a while."""
     was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
-    if setpoint.reason is not Reason.SUPPLY_LIMIT or was.held_w is None or level_w is None:
+    if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
         return setpoint
-    if level_w <= was.held_w:
-        return setpoint
-    has_waited = was.tight_s is not None and snapshot.now_s - was.tight_s >= _rests_s(fuse, was)
-    if has_waited and level_w - was.held_w >= RISE_STEPS * asset.ability.step_w:
-        return setpoint
+    margin_w = MARGIN_STEPS * asset.device_step_w
+    calm_w = asset.ability.at_or_below(level_w - margin_w)
+    calm_w = level_w if calm_w is None or calm_w == 0 else calm_w
+    if was.held_w is None or level_w < was.held_w:
+        return replace(setpoint, at_most_w=calm_w)
+    if calm_w - was.held_w < margin_w:
+        return replace(setpoint, at_most_w=was.held_w)
+    if was.tight_s is not None and snapshot.now_s - was.tight_s >= _rests_s(fuse, was):
+        return replace(setpoint, at_most_w=calm_w)
     return replace(setpoint, at_most_w=was.held_w, waits=True)
 
 

@@ -160,9 +160,7 @@ class Charge(Section):
         if self.target_soc is not None and self.battery_kwh is None:
             raise ValueError("target_soc needs battery_kwh, as in battery_kwh = 60")
         if self.min_soc is not None and self.battery_kwh is None and self.need_kwh is None:
-            raise ValueError(
-                "min_soc needs battery_kwh = 60, for while nothing measures, or need_kwh = 20"
-            )
+            raise ValueError("min_soc needs battery_kwh = 60, for while nothing measures, or need_kwh = 20")
         if self.ready_by and self.target_soc is None and self.need_kwh is None:
             raise ValueError("ready_by needs target_soc = 0.8 (with battery_kwh), or need_kwh = 20")
         return self

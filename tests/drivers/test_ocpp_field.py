@@ -144,3 +144,15 @@ async def test_three_phases_once_seen_are_reckoned_with_from_the_start_of_a_sess
         await at.charger.begin()
         await at.charger.until(lambda: bool(at.charger.limits()))
         assert 0 < at.charger.limits()[0] * 230 * 3 <= 4600
+
+
+async def test_a_fail_safe_that_is_lost_again_is_laid_again() -> None:
+    async with home(failsafe_a=6) as at:
+        await at.set_up()
+        for _ in range(3):
+            await at.charger.until(lambda: at.charger.limit_a() == 6)
+            at.charger.profiles.clear()  # its memory was wiped, and nobody tells
+            connections = at.charger.connections
+            at.charger.drop()
+            await at.charger.until(lambda was=connections: at.charger.connections > was)
+        await at.charger.until(lambda: at.charger.limit_a() == 6)
