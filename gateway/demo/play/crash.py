@@ -45,5 +45,5 @@ async def kill(prompter: Prompter) -> None:
         )
         held_utc_s = log.now_utc_s()
         await prompter.until(followed(order.id, *ALL), 8.0, held_utc_s)
-        await asyncio.sleep(4.0)
+        await asyncio.sleep(6.0)
     await prompter.cancel(order.id, 6)
