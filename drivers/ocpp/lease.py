@@ -109,6 +109,8 @@ class Leases:
         try:
             answer = await self._calls.ask(v16.get_composite(self._settings.connector, unit))
         except (NoAnswer, Negative):
+            if self._calls.connection.ended:
+                raise  # a lost connection says nothing of what the charger can
             answer = {}
         value = v16.composite_limit(answer, unit)
         if value is None:

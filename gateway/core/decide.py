@@ -27,7 +27,7 @@ from gateway.core.model import (
 from gateway.core.share import RAISE_AFTER_S, Claim, Share, Wish, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
-MARGIN_STEPS = 4  # of the device: less is the noise of what the rest of the home draws
+MARGIN_W = 100  # or a step of the device: less is the noise of what the rest of the home draws
 STOPPED_S = 900.0  # a car that the fuse stopped is not started again and again
 RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
 
@@ -158,12 +158,12 @@ def _is_stepped(asset: Asset | None) -> bool:
 
 
 def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint) -> Setpoint:
-    """What the fuse leaves is followed down at once and some steps further, so that noise takes no more;
-    and up, to as many steps below it, when there was more room for a while."""
+    """What the fuse leaves is followed down at once and a margin further, so that noise takes no more; and
+    up, to as much below it, when there was more room for a while."""
     was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
     if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
         return setpoint
-    margin_w = MARGIN_STEPS * asset.device_step_w
+    margin_w = max(MARGIN_W, asset.device_step_w) if _is_stepped(asset) else 0
     calm_w = asset.ability.at_or_below(level_w - margin_w)
     calm_w = level_w if calm_w is None or calm_w == 0 else calm_w
     if was.held_w is None or level_w < was.held_w:
