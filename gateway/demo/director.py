@@ -6,9 +6,9 @@ a daemon that does not play its part ends in a verdict and not in a hang.
 Car, pump and freezer have scenes of their own side by side; the last scene takes all three. The timeline is
 ruled by the pump's 120 s watchdog, which scene 6 waits out, by the edges of minutes - one falls while the
 broker is gone, one or two while the daemon is dead - and by the household's hour of scene 4, which is a whole
-minute and so falls where it falls, from 88 to 148 s.
+minute and so falls where it falls, from 94 to 154 s.
 
-    0       32                92             152            212            272    edges
+    0       38                98             158            218            278    edges
     car     1------|4-------------...........|  6--+---------------------------+------|
     pump    2--------|8--|5----|7-----|         6--+---------------------------+------|
     freezer 3-------|                           6--+---------------------------+------|
@@ -40,10 +40,10 @@ from gateway.demo.stage import Stage, staged
 
 LEAST_S = 300
 MOST_S = 3600
-_FIRST_EDGE_S, _BROKER_EDGE_S = 32, 92  # after the start: see the timeline
-_LATEST_START_S, _LEAST_OVERRULED_S = 47.0, 41.0
+_FIRST_EDGE_S, _BROKER_EDGE_S = 38, 98  # after the start: see the timeline
+_LATEST_START_S, _LEAST_OVERRULED_S = 53.0, 41.0
 _READY_S = 20.0
-_WARM_ENOUGH_C = 19.4, 21.2  # to begin scenes 5 and 6 with: comfort may not end them
+_WARM_ENOUGH_C = 19.4, 21.8  # to begin scenes 5 and 6 with: comfort may not end them
 _RUN_IN_S = 4.0  # longer than the pump's minimum run
 _FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 

@@ -10,17 +10,21 @@ from gateway.demo.setting import EV
 
 CAP_W = 1400.0
 _MINUTE_S = 4.0  # after its end it has come
+_FOLLOWED_S = 16.0  # long enough to be seen
 
 
 async def cap(prompter: Prompter, edge_utc_s: float) -> None:
-    """Scene 1: until the car's minute that names the cap has come, and no longer: scene 4 has its hour."""
+    """Scene 1: until the car's minute that names the cap has come and it was followed for a while, and no
+    longer: scene 4 has its hour."""
     log, over_utc_s = prompter.log, edge_utc_s + _MINUTE_S
     async with prompter.scene(1):
         await prompter.until(second(car_is_free), 20.0)
         await asyncio.sleep(2.5)
         order = await prompter.cap(1, "class:ev", cap_w=CAP_W, service="bm")
         await prompter.until(followed(order.id, EV), over_utc_s - log.now_utc_s(), order.at_utc_s)
+        followed_utc_s = log.now_utc_s()
         await prompter.until(minute(edge_utc_s), over_utc_s - log.now_utc_s(), order.at_utc_s)
+        await prompter.sleep_until(followed_utc_s + _FOLLOWED_S)
         await prompter.cancel(order.id, 1)
 
 
