@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.availability import expected, scopes
 from gateway.core.bind import FIELDS, bind, state_of, why
-from gateway.core.decide import Room, decide, settle
+from gateway.core.decide import decide
 from gateway.core.memory import override, remember, resume
 from gateway.core.model import (
     Ability,
@@ -38,6 +38,8 @@ from gateway.core.model import (
     Supply,
     Timetable,
 )
+from gateway.core.room import Room
+from gateway.core.settle import settle
 from gateway.core.share import Wish
 
 UTC, NOW = 1_800_000_000.0, 10_000.0

@@ -1,0 +1,145 @@
+"""The last step of a decision: the wish inside the room, under the fuse, at a level the device has."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gateway.core.bounds import supply
+from gateway.core.model import (
+    Asset,
+    AssetMemory,
+    Bound,
+    Governor,
+    Rank,
+    Reason,
+    Setpoint,
+    Snapshot,
+    Supply,
+)
+from gateway.core.room import Room
+from gateway.core.share import Share, Wish
+
+MARGIN_W = 100  # or a step of the device: less is the noise of what the rest of the home draws
+STOPPED_S = 900.0  # a car that the fuse stopped is not started again and again
+
+
+def settle(asset: Asset, wanted: Wish, room: Room) -> Setpoint:
+    """The wish inside the room, at a level the device has: a cap rounds down, a floor up."""
+    if not asset.ability.holds:
+        return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "watched, cannot be held")
+    target_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
+    target_w = max(target_w, room.low_w)
+    if room.high_w is not None:
+        target_w = min(target_w, room.high_w)
+    level_w = _level(asset, target_w, room)
+    return _explain(asset, wanted, room, level_w)
+
+
+def _level(asset: Asset, target_w: int, room: Room) -> int | None:
+    if target_w >= asset.nominal_w:
+        return None
+    level_w = asset.ability.at_or_below(target_w)
+    if level_w is None:
+        level_w = asset.ability.lowest_w
+    if level_w is None or level_w >= room.low_w:
+        return level_w
+    up_w = asset.ability.at_or_above(room.low_w)
+    too_high = room.high_w is not None and (up_w is None or up_w > room.high_w)
+    high_wins = room.high is not None and room.low is not None and room.high.rank > room.low.rank
+    return level_w if too_high and high_wins else up_w
+
+
+def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Setpoint:
+    asked_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
+    low, high = room.low, room.high
+    if level_w is None:
+        if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE):
+            return _by_limit(asset, None, low)
+        return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "runs by its own control")
+    if high and room.high_w is not None and room.high_w < asked_w:
+        return _by_limit(asset, level_w, high)
+    if low and level_w > asked_w:
+        return _by_limit(asset, level_w, low)
+    if wanted.by is None:
+        text = "held by the household's schedule"
+        return Setpoint(asset.id, level_w, Governor.HOUSEHOLD, Reason.NONE, text)
+    return _by_instruction(asset, level_w, wanted.by)
+
+
+def _by_limit(asset: Asset, level_w: int | None, bound: Bound) -> Setpoint:
+    governor = Governor.OVERRIDE if bound.rank is Rank.OVERRIDE else Governor.LIMIT
+    return Setpoint(asset.id, level_w, governor, bound.reason, bound.text)
+
+
+def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
+    instruction = share.in_force.instruction
+    if share.in_force.returning:
+        text = f"instruction {instruction.id} has ended, return delayed {instruction.end_delay_s} s"
+        return Setpoint(asset.id, level_w, Governor.DELAY, Reason.NONE, text)
+    text = f"held at {level_w / 1000:.1f} kW by instruction {instruction.id} ({instruction.service})"
+    return Setpoint(asset.id, level_w, Governor.DISPATCH, Reason.NONE, text)
+
+
+def under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
+    """Where the fuse cannot carry all assets together, those that can be lowered in steps give way before
+    those that can only be off, and of each kind the last configured first."""
+    if snapshot.supply is None:
+        return settled
+    left_w, text = supply.left_for_assets(snapshot, snapshot.supply)
+    assets = {a.id: a for a in snapshot.assets if a.ability.holds}
+    draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s) for s in settled if s.asset in assets}
+    least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
+    later_w = sum(least_w.values())
+    result = {}
+    for setpoint in sorted(settled, key=lambda s: _is_stepped(assets.get(s.asset))):
+        if asset := assets.get(setpoint.asset):
+            later_w -= least_w[asset.id]
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left_w - later_w, text)
+            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint)
+            left_w -= _draws_w(snapshot, asset, setpoint)
+        result[setpoint.asset] = setpoint
+    return [result[setpoint.asset] for setpoint in settled]
+
+
+def _is_stepped(asset: Asset | None) -> bool:
+    return asset is not None and asset.ability.range_w is not None
+
+
+def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint) -> Setpoint:
+    """What the fuse leaves is followed down at once and a margin further, so that noise takes no more; and
+    up, to as much below it, when there was more room for a while."""
+    was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
+    if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
+        return setpoint
+    margin_w = max(MARGIN_W, asset.device_step_w) if _is_stepped(asset) else 0
+    calm_w = asset.ability.at_or_below(level_w - margin_w)
+    calm_w = level_w if calm_w is None or calm_w == 0 else calm_w
+    if was.held_w is None or level_w < was.held_w:
+        return replace(setpoint, at_most_w=calm_w)
+    if calm_w - was.held_w < margin_w:
+        return replace(setpoint, at_most_w=was.held_w)
+    if was.tight_s is not None and snapshot.now_s - was.tight_s >= rests_s(fuse, was):
+        return replace(setpoint, at_most_w=calm_w)
+    return replace(setpoint, at_most_w=was.held_w, waits=True)
+
+
+def rests_s(fuse: Supply, was: AssetMemory) -> float:
+    """How long there must be more room before it is used: longer for what was stopped."""
+    return fuse.restore_s if was.held_w else max(fuse.restore_s, STOPPED_S)
+
+
+def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> int:
+    demand_w = math.ceil(supply.demand_w(snapshot, asset))
+    return demand_w if setpoint.at_most_w is None else min(demand_w, setpoint.at_most_w)
+
+
+def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left_w: int, text: str) -> Setpoint:
+    """The setpoint, lowered as far as it goes if it draws more than is left."""
+    if draws_w <= left_w:
+        return setpoint
+    level_w = asset.ability.at_or_below(max(0, left_w))
+    level_w = asset.ability.lowest_w if level_w is None else level_w
+    if level_w is None or (setpoint.at_most_w is not None and level_w >= setpoint.at_most_w):
+        return setpoint
+    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text)
