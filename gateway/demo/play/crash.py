@@ -39,11 +39,11 @@ async def kill(prompter: Prompter) -> None:
         await prompter.sleep_until(begun_utc_s + WATCHDOG_S - 2.0)
         await prompter.until(second(lambda s: pump_is_free(s) and car_is_free(s) and freezer_is_on(s)), 10.0)
         await asyncio.sleep(2.0)
+        started_utc_s = log.now_utc_s()
         await prompter.stage.daemon.start()
         await prompter.until(
             second(lambda s: pump_is_held(s) and car_within(_TOTAL_W)(s) and freezer_is_off(s)), 30.0
         )
-        held_utc_s = log.now_utc_s()
-        await prompter.until(followed(order.id, *ALL), 8.0, held_utc_s)
+        await prompter.until(followed(order.id, *ALL), 8.0, started_utc_s)
         await asyncio.sleep(6.0)
     await prompter.cancel(order.id, 6)
