@@ -21,7 +21,7 @@ _LATE_S = (-6.0, 12.0)  # the meter's lag at the charger's full power; a look, a
 _RISEN_S = 8.0  # from then on the car draws what it is offered
 _LAST_S = 10.0  # before the hour, when a second is a great part of what is left
 _BEHIND_S = 7.0  # the charger tells its register every 5 s, in whole watt-hours
-_GIVEN = (0.9, 1.05)  # of what is needed over the time left
+_GIVEN = (0.9, 1.25)  # of what is needed over the time left: a charger is not told a new power each second
 _READY_SHARE = 0.98
 
 

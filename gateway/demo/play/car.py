@@ -10,7 +10,7 @@ from gateway.demo.setting import EV
 
 CAP_W = 1400.0
 _MINUTE_S = 4.0  # after its end it has come
-_FOLLOWED_S = 16.0  # long enough to be seen
+_FOLLOWED_S = 18.0  # after it was sent: long enough to be seen
 
 
 async def cap(prompter: Prompter, edge_utc_s: float) -> None:
@@ -22,9 +22,8 @@ async def cap(prompter: Prompter, edge_utc_s: float) -> None:
         await asyncio.sleep(2.5)
         order = await prompter.cap(1, "class:ev", cap_w=CAP_W, service="bm")
         await prompter.until(followed(order.id, EV), over_utc_s - log.now_utc_s(), order.at_utc_s)
-        followed_utc_s = log.now_utc_s()
         await prompter.until(minute(edge_utc_s), over_utc_s - log.now_utc_s(), order.at_utc_s)
-        await prompter.sleep_until(followed_utc_s + _FOLLOWED_S)
+        await prompter.sleep_until(order.at_utc_s + _FOLLOWED_S)
         await prompter.cancel(order.id, 1)
 
 
