@@ -6,7 +6,7 @@ supply > care > override > comfort.
 
 from __future__ import annotations
 
-from gateway.core.model import Asset, Mark, Plan, Quality, Snapshot
+from gateway.core.model import Asset, AssetClass, Mark, Plan, Quality, Snapshot
 
 
 def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
@@ -97,6 +97,18 @@ def minimum_rest(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     )
 
 
+def starts(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is switched off that we have started as often as it bears within an hour or a day."""
+    was = snapshot.memory.assets.get(asset.id)
+    begins = held_w == 0 and was is not None and was.held_w != 0
+    return not begins or not _is_started_enough(snapshot, asset) or _tight(snapshot)
+
+
+def food(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What cools food is not held once its air is too warm."""
+    return held_w is None or not _is_warm(snapshot, asset) or _tight(snapshot)
+
+
 def override(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household took back is not held."""
     return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot)
@@ -125,6 +137,7 @@ def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
     """A car at its maximum is held as low as it goes, unless a person or the appliance says otherwise."""
     levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
     runs = _taken(snapshot, asset) or _is_young(snapshot, asset) or _must_be_on(snapshot, asset)
+    runs = runs or _is_started_enough(snapshot, asset)
     return held_w == min(levels) or not _is_full(snapshot, asset) or runs
 
 
@@ -173,6 +186,8 @@ LIMITS = (
     minimum_run,
     minimum_rest,
     longest_off,
+    starts,
+    food,
     override,
     charge_minimum,
     charge_maximum,
@@ -200,6 +215,8 @@ def _is_young(snapshot: Snapshot, asset: Asset) -> bool:
 
 def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:
     was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
+    if _is_warm(snapshot, asset):
+        return True
     if was is None:
         return False
     if was.held_w == 0 and was.held_since_s is not None:
@@ -208,6 +225,20 @@ def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:
     if was.held_w is None and was.let_go_s is not None:
         return snapshot.now_s - was.let_go_s < limits.shortest_on_s
     return False
+
+
+def _is_warm(snapshot: Snapshot, asset: Asset) -> bool:
+    air, most_c = snapshot.states[asset.id].air_c, snapshot.limits[asset.id].care.air_max_c
+    return air is not None and air.quality is not Quality.BAD and most_c is not None and air.value >= most_c
+
+
+def _is_started_enough(snapshot: Snapshot, asset: Asset) -> bool:
+    was, care = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id].care
+    if was is None or was.held_w == 0:
+        return False
+    ago_s = [snapshot.now_s - at_s for at_s in was.starts_s]
+    in_hour, in_day = sum(s < 3600 for s in ago_s), sum(s < 86_400 for s in ago_s)
+    return in_hour >= (care.starts_per_hour or 99) or in_day >= (care.starts_per_day or 99)
 
 
 def _is_there(snapshot: Snapshot, asset: Asset) -> bool:
@@ -270,7 +301,10 @@ def _rests(snapshot: Snapshot, asset: Asset) -> bool:
     was = snapshot.memory.assets.get(asset.id)
     if was is None or was.held_w != 0 or was.held_since_s is None:
         return False
-    return snapshot.now_s - was.held_since_s < snapshot.limits[asset.id].min_rest_s
+    is_asked = _taken(snapshot, asset) or not _is_there(snapshot, asset)
+    since_s = was.held_since_s if was.moved_s is None else was.moved_s
+    is_short = snapshot.now_s - since_s < snapshot.limits[asset.id].min_rest_s
+    return is_short and not (is_asked and asset.asset_class is not AssetClass.HEAT)
 
 
 def _tight(snapshot: Snapshot) -> bool:

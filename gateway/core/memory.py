@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.core import charging
 from gateway.core.base_load import base_load
-from gateway.core.bounds import charge, comfort, supply
+from gateway.core.bounds import care, charge, comfort, supply
 from gateway.core.bounds.override import lasts
 from gateway.core.demand import RUNS_ABOVE, quiet_since_s
 from gateway.core.model import (
@@ -46,9 +46,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     """The memory of an earlier run, moved to this run's monotonic clock.
 
     `elapsed_s` is the time since `memory.at_s` by trusted UTC; None: nobody knows, and each rule gets
-    the safe side: a hold lasted its longest, a rest or a run has only begun, an override goes on, what was
-    charged or typed in is forgotten for it may have been of another car, and what instruction had begun is
-    not known to go on before a trusted clock says so.
+    the safe side: a hold lasted its longest, a rest or a run has only begun, what we started was started
+    just now, an override goes on, what was charged or typed in is forgotten for it may have been of another
+    car, and what instruction had begun is not known to go on before a trusted clock says so.
     """
     shift_s = now_s - memory.at_s - (elapsed_s or 0.0)
 
@@ -70,6 +70,8 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             tight_s=moved(was.tight_s),
             free_since_s=moved(was.free_since_s),
             scheduled_since_s=moved(was.scheduled_since_s),
+            moved_s=moved(was.moved_s),
+            starts_s=tuple(at_s + shift_s for at_s in was.starts_s),
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -110,6 +112,8 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         tight_s=None,
         free_since_s=None,
         scheduled_since_s=None,
+        moved_s=None,
+        starts_s=(now_s,) * len(was.starts_s),
     )
 
 
@@ -131,7 +135,9 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
     now = _held(_rested(now, limits, snapshot.now_s), _held_w(plan, asset), snapshot.now_s)
     if now.plugged and not was.plugged and now.held_w is not None:
         # the hold of a car begins with it
-        now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None)
+        since_s = care.level_since_s(now)
+        now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None, moved_s=since_s)
+    now = care.remembered(snapshot, asset, was, now)
     return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)
 
 
@@ -158,12 +164,12 @@ def _held_w(plan: Plan, asset: Asset) -> int | None:
 
 def _held(was: AssetMemory, held_w: int | None, now_s: float) -> AssetMemory:
     if held_w is not None and was.held_w is None:
-        return replace(was, held_w=held_w, held_since_s=now_s, let_go_s=None)
+        return replace(was, held_w=held_w, held_since_s=now_s, let_go_s=None, moved_s=None)
     if held_w is None and was.held_w is not None:
         in_all_s = comfort.held_in_all_s(was, now_s)
         freed = replace(was, held_w=None, held_since_s=None, let_go_s=now_s, held_s=in_all_s)
-        return replace(freed, scheduled_since_s=None)
-    return replace(was, held_w=held_w)
+        return replace(freed, scheduled_since_s=None, moved_s=None)
+    return was if held_w == was.held_w else replace(was, held_w=held_w, moved_s=now_s)
 
 
 def _tight_s(snapshot: Snapshot, asset: Asset, plan: Plan) -> float | None:

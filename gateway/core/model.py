@@ -123,6 +123,7 @@ class AssetState:
     soc: Reading | None = None  # measured, 0..1; what was typed in is in the memory
     connected: Reading | None = None  # 1.0 while a car is plugged in
     import_ws: Reading | None = None  # energy register
+    air_c: Reading | None = None  # of the cold appliance itself
 
 
 # --- what the home is (configuration) ---------------------------------------------------------------
@@ -268,14 +269,27 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class Care:
+    """What spares an appliance; None: no such limit.
+
+    Each end of an off that we made is a start we caused: `starts_per_hour` and `starts_per_day` are the most
+    in any 3600 s and 86,400 s, at least 1. `air_max_c`: from here on what cools food runs, whatever is asked.
+    """
+
+    starts_per_hour: int | None = None
+    starts_per_day: int | None = None
+    air_max_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The household's and the installer's limits on one asset.
 
     Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
     `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
     a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it.
-    Care: `min_run_s` a started compressor runs, `min_rest_s` a held one rests; `longest_off_s` of one
-    switching-off, `shortest_on_s` between two of them.
+    Care: `min_run_s` a started compressor runs, `min_rest_s` what was held off stays so; `longest_off_s` of
+    one switching-off, `shortest_on_s` between two of them; `care` for the rest.
     `schedule` is the household's own wish: the most it wants the asset to draw (W).
     """
 
@@ -289,6 +303,7 @@ class Limits:
     min_rest_s: float = 0.0
     longest_off_s: float = math.inf
     shortest_on_s: float = 0.0
+    care: Care = Care()
     charge: Charge | None = None
     schedule: Timetable = Timetable()
 
@@ -491,6 +506,8 @@ class AssetMemory:
     tight_s: float | None = None  # while held: when a site's value or the fuse last left it no more
     free_since_s: float | None = None  # since when it runs and is not held
     scheduled_since_s: float | None = None  # since when only the household's own schedule holds it
+    moved_s: float | None = None  # when the level of this hold last changed; None: it is the first
+    starts_s: tuple[float, ...] = ()  # the latest ends of an off that we made, in order
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (3, Memory),
+    "memory": (4, Memory),
     "entry": (1, Entry),
     "meter": (1, Meter),
 }
@@ -57,9 +57,16 @@ def _with_measured(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_every_limit(body: Any) -> Any:
+    """Before starts were counted and the level of a hold was followed."""
+    new: dict[str, Any] = {"moved_s": None, "starts_s": []}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 1): _with_charge,
     ("memory", 2): _with_measured,
+    ("memory", 3): _with_every_limit,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

@@ -8,12 +8,26 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.daemon.fields import DAYS, Day, EndOfDay, NoPercent, Number, Seconds, Section, Share, StartOfDay
+from gateway.daemon.fields import (
+    DAYS,
+    Day,
+    EndOfDay,
+    NoPercent,
+    Number,
+    Seconds,
+    Section,
+    Share,
+    StartOfDay,
+    Whole,
+)
 
 REST_S = 3600.0  # an hour between holds, modbus reference C1
 COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
 COLD_OFF_MOST_S = {"fridge": 7200.0, "freezer": 14_400.0}  # food spoils; the household may only tighten
-COLD_ON_LEAST_S = 900.0  # of a compressor between two offs, plugs reference 8
+COLD_ON_S = 21_600.0  # between two offs of a cold appliance, plugs reference 8; the household may lengthen it
+COLD_REST_S = 300.0  # a compressor stays off for so long, plugs reference 8; the household may lengthen it
+COLD_STARTS = 2  # offs a day, plugs reference 8
+COLD_AIR_MAX_C = {"fridge": 8.0, "freezer": -15.0}  # food keeps below, plugs reference 8
 
 
 class Row(Section):
@@ -79,15 +93,22 @@ class Comfort(Section):
         return self
 
 
+Starts = Annotated[Whole, Field(ge=0, le=24)]  # 0: as often as it likes
+
+
 class Care(Section):
-    """What the appliance needs (s): how long it runs once started, how long it rests once held off; for
-    one behind a plug, how long it may be off and how long it must be on before the next time."""
+    """What the appliance needs (s): how long it runs once started, how long it rests once held off, how often
+    an off of ours may end; for one behind a plug, how long it may be off and how long it must be on before
+    the next time; for a cold one, how warm its air may be (°C)."""
 
     min_run_s: Seconds | None = None
     min_rest_s: Seconds | None = None
     appliance: Literal["fridge", "freezer"] | None = None
     longest_off_s: Annotated[Seconds, Field(gt=0)] | None = None
     shortest_on_s: Seconds | None = None
+    starts_per_hour: Starts | None = None
+    starts_per_day: Starts | None = None
+    air_max_c: Annotated[Number, Field(ge=-30, le=15)] | None = None
 
     @property
     def is_cold(self) -> bool:
@@ -108,8 +129,15 @@ class Care(Section):
         most_s = COLD_OFF_MOST_S[self.appliance]
         if self.longest_off_s is not None and self.longest_off_s > most_s:
             raise ValueError(f"a {self.appliance} is off for at most longest_off_s = {most_s:g}, or less")
-        if self.shortest_on_s is not None and self.shortest_on_s < COLD_ON_LEAST_S:
-            raise ValueError(f"a {self.appliance} is on for at least shortest_on_s = {COLD_ON_LEAST_S:g}")
+        if self.shortest_on_s is not None and self.shortest_on_s < COLD_ON_S:
+            raise ValueError(f"a {self.appliance} is on for at least shortest_on_s = {COLD_ON_S:g}")
+        if self.min_rest_s is not None and self.min_rest_s < COLD_REST_S:
+            raise ValueError(f"a {self.appliance} is off for at least min_rest_s = {COLD_REST_S:g}")
+        if self.starts_per_day is not None and not 1 <= self.starts_per_day <= COLD_STARTS:
+            raise ValueError(f"a {self.appliance} has at most starts_per_day = {COLD_STARTS}, or 1")
+        most_c = COLD_AIR_MAX_C[self.appliance]
+        if self.air_max_c is not None and self.air_max_c > most_c:
+            raise ValueError(f"a {self.appliance} has at most air_max_c = {most_c:g}, or less")
         return self
 
 

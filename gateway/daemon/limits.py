@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from gateway.core.model import AssetClass, Charge, Deadline, Limits, Timetable
+from gateway.core.model import AssetClass, Care, Charge, Deadline, Limits, Timetable
 from gateway.core.timetable import Clock, Row, moments, spans
 from gateway.daemon import household
 from gateway.daemon.config import Config
-from gateway.daemon.household import COLD_ON_LEAST_S, Weekly
+from gateway.daemon.household import COLD_AIR_MAX_C, COLD_ON_S, COLD_REST_S, COLD_STARTS, Weekly
 from gateway.daemon.sections import AssetSection
 
 BEFORE_S, AHEAD_S = 86_400.0, 9 * 86_400.0  # made anew each day
@@ -19,8 +19,9 @@ QUARTER_S = 900  # zones change their offset on quarter-hours
 LONGEST_HOLD_S = {AssetClass.EV: 14_400.0, AssetClass.HEAT: 7_200.0, AssetClass.PLUG: 7_200.0}  # contract
 LONGEST_HOLD_WITH_STORAGE_S = 21_600.0  # contract
 COMPRESSOR_S = {AssetClass.HEAT: 600.0}  # minimum run and rest where nothing is said, modbus reference C2
-COLD_ON_S = 21_600.0  # between two offs of a cold appliance, plugs reference 8
-PLUG_ON_S = COLD_ON_LEAST_S  # and of any other
+STARTS_PER_HOUR = {AssetClass.HEAT: 3}  # that we cause, modbus reference C2
+STARTS_PER_DAY = {AssetClass.HEAT: 8, AssetClass.PLUG: COLD_STARTS}
+PLUG_ON_S = 900.0  # between two offs of what cools nothing, plugs reference 8
 WS_PER_KWH = 3_600_000
 
 Transitions = tuple[tuple[float, int], ...]
@@ -49,9 +50,10 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
             longest_hold_s=_longest_hold_s(section),
             rest_s=comfort.rest_s,
             min_run_s=compressor_s if care.min_run_s is None else care.min_run_s,
-            min_rest_s=compressor_s if care.min_rest_s is None else care.min_rest_s,
+            min_rest_s=_min_rest_s(section),
             longest_off_s=math.inf if care.off_most_s is None else care.off_most_s,
             shortest_on_s=_shortest_on_s(section),
+            care=_care(section),
             charge=_charge(section.charge, deadlines(section.charge)) if section.charge else None,
             schedule=laid_out(Weekly(times=section.schedule)),
         )
@@ -84,6 +86,22 @@ def _charge(charge: household.Charge, deadlines: tuple[Deadline, ...]) -> Charge
 
 def _ws(energy_kwh: float | None) -> int | None:
     return None if energy_kwh is None else round(energy_kwh * WS_PER_KWH)
+
+
+def _min_rest_s(section: AssetSection) -> float:
+    if section.care.min_rest_s is not None:
+        return section.care.min_rest_s
+    return COLD_REST_S if section.care.is_cold else COMPRESSOR_S.get(section.asset_class, 0.0)
+
+
+def _care(section: AssetSection) -> Care:
+    care, asset_class = section.care, section.asset_class
+    per_hour, per_day, air_max_c = care.starts_per_hour, care.starts_per_day, care.air_max_c
+    return Care(
+        starts_per_hour=STARTS_PER_HOUR.get(asset_class) if per_hour is None else per_hour or None,
+        starts_per_day=STARTS_PER_DAY.get(asset_class) if per_day is None else per_day or None,
+        air_max_c=COLD_AIR_MAX_C[care.appliance] if care.appliance and air_max_c is None else air_max_c,
+    )
 
 
 def _shortest_on_s(section: AssetSection) -> float:

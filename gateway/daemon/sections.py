@@ -151,6 +151,7 @@ class AssetSection(Section):
     power_w: tuple[Source, ...] = ()
     import_ws: tuple[Source, ...] = ()
     room_c: tuple[Source, ...] = ()
+    air_c: tuple[Source, ...] = ()
     running: tuple[Source, ...] = ()
     connected: tuple[Source, ...] = ()
     soc: tuple[SocSource, ...] = ()
@@ -176,8 +177,14 @@ class AssetSection(Section):
             raise ValueError(f'{named} is for a car; class = "ev" would be right, or remove it')
         care = self.care
         plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
+        plug["air_max_c"] = care.air_max_c
         if self.asset_class is not AssetClass.PLUG and (named := _said(plug)):
             raise ValueError(f'care.{named} is for what a plug switches; class = "plug" would be right')
+        if (self.air_c or care.air_max_c is not None) and care.appliance is None:
+            right = 'care.appliance = "freezer" (or "fridge") would be right, or remove it'
+            raise ValueError(f"the air is limited where food is cooled; {right}")
+        if care.air_max_c is not None and not self.air_c:
+            raise ValueError('care.air_max_c needs a source, as in air_c = ["freezer-air.air_c"]')
         return self
 
     @model_validator(mode="after")

@@ -198,6 +198,8 @@ hysteresis_c = 0.3
 [asset.{HEAT}.care]
 min_run_s = 2
 min_rest_s = 5
+starts_per_hour = 0
+starts_per_day = 0
 
 [asset.{FREEZER}]
 class = "plug"
@@ -206,11 +208,12 @@ nominal_w = {FREEZER_W:.0f}
 power_w = ["freezer-plug.power_w"]
 import_ws = ["freezer-plug.import_ws"]
 
-# With appliance = "freezer" its rest between two pauses would be a quarter of an hour at the least: here
+# With appliance = "freezer" its rest between two pauses would be six hours at the least: here
 # cold and warmth run thirty times faster.
 [asset.{FREEZER}.care]
 longest_off_s = {LONGEST_OFF_S:.0f}
 shortest_on_s = {SHORTEST_ON_S:.0f}
+starts_per_day = 0
 
 [boundary]
 power_w = ["meter.power_w"]

@@ -90,6 +90,8 @@ power_w = ["hp.power_w"]
 [asset.heat.care]
 min_run_s = 0
 min_rest_s = 0
+starts_per_hour = 0
+starts_per_day = 0
 """
 
 

@@ -11,6 +11,7 @@ from gateway.core.model import (
     AssetMemory,
     AssetState,
     BaseLoad,
+    Care,
     Charge,
     Deadline,
     Instruction,
@@ -84,6 +85,15 @@ def charges(draw: st.DrawFn) -> Charge:
 
 
 @st.composite
+def cares(draw: st.DrawFn) -> Care:
+    return Care(
+        starts_per_hour=draw(st.none() | st.integers(1, 3)),
+        starts_per_day=draw(st.none() | st.integers(1, 4)),
+        air_max_c=draw(st.none() | st.sampled_from([-15.0, 8.0])),
+    )
+
+
+@st.composite
 def limits(draw: st.DrawFn) -> Limits:
     return Limits(
         room_min_c=draw(timetables(17, 20)),
@@ -94,6 +104,7 @@ def limits(draw: st.DrawFn) -> Limits:
         min_rest_s=draw(st.sampled_from([0.0, 600.0])),
         longest_off_s=draw(st.sampled_from([float("inf"), 600.0, 3600.0])),
         shortest_on_s=draw(st.sampled_from([0.0, 900.0, 21_600.0])),
+        care=draw(cares()),
         charge=draw(st.none() | charges()),
         schedule=draw(timetables(0, 3000)),
     )
@@ -124,6 +135,8 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         draw(st.none() | st.sampled_from([NOW, NOW - 599, NOW - 601, NOW - 2401])),
         None if held_w is None else draw(st.sampled_from([NOW - 1, NOW - 59, NOW - 61])),
         scheduled_since_s=None if held_w is None else draw(st.none() | st.just(since)),
+        moved_s=None if held_w is None else draw(st.none() | st.sampled_from([NOW - 1, NOW - 9, NOW - 11])),
+        starts_s=tuple(sorted(NOW - draw(st.integers(1, 90_000)) for _ in range(draw(st.integers(0, 4))))),
     )  # fmt: skip
 
 
@@ -134,6 +147,7 @@ def states(draw: st.DrawFn) -> AssetState:
         draw(readings(0, 1)),
         draw(st.none() | st.sampled_from([0.0, 1.0, 1.0]).map(lambda there: Reading(there, 0.0, "x.y"))),
         draw(readings(0, 40 * 3_600_000)),
+        draw(readings(-20, 10)),
     )  # fmt: skip
 
 

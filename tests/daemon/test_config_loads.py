@@ -123,7 +123,7 @@ def test_ready_by_may_differ_by_day() -> None:
     [
         ('appliance = "freezer"', 3600, 21_600, math.inf),
         ('appliance = "fridge"', 1800, 21_600, math.inf),
-        ('appliance = "freezer"\nlongest_off_s = 14400\nshortest_on_s = 900', 14_400, 900, math.inf),
+        ('appliance = "freezer"\nlongest_off_s = 14400\nshortest_on_s = 30000', 14_400, 30_000, math.inf),
         ("longest_off_s = 50000", 50_000, 900, math.inf),
         ("shortest_on_s = 0", math.inf, 0, 7200),
         ("", math.inf, 900, 7200),
@@ -139,7 +139,7 @@ def test_a_plug_is_off_and_on_as_its_appliance_bears(
 
 def test_a_minimum_run_and_rest_are_a_heat_pumps_and_nobody_elses() -> None:
     found = limits()
-    assert [(x.min_run_s, x.min_rest_s) for x in (found["ev"], found["freezer"])] == [(0, 0), (0, 0)]
+    assert [(x.min_run_s, x.min_rest_s) for x in (found["ev"], found["freezer"])] == [(0, 0), (0, 300)]
     assert found["ev"].shortest_on_s == 0
 
 
@@ -217,7 +217,28 @@ def test_a_minimum_run_and_rest_are_a_heat_pumps_and_nobody_elses() -> None:
             f"{FREEZER}.care: a freezer is off",
         ),
         ('"freezer"\n', '"fridge"\nlongest_off_s = 7201\n', f"{FREEZER}.care: a fridge is off for at most"),
-        ('"freezer"\n', '"freezer"\nshortest_on_s = 899\n', f"{FREEZER}.care: a freezer is on for at least"),
+        (
+            '"freezer"\n',
+            '"freezer"\nshortest_on_s = 21599\n',
+            f"{FREEZER}.care: a freezer is on for at least",
+        ),
+        ('"freezer"\n', '"freezer"\nmin_rest_s = 299\n', f"{FREEZER}.care: a freezer is off for at least"),
+        (
+            '"freezer"\n',
+            '"freezer"\nstarts_per_day = 3\n',
+            f"{FREEZER}.care: a freezer has at most starts_per",
+        ),
+        (
+            '"freezer"\n',
+            '"freezer"\nair_max_c = -14\n',
+            f"{FREEZER}.care: a freezer has at most air_max_c = -15",
+        ),
+        ('"freezer"\n', '"freezer"\nair_max_c = -16\n', f"{FREEZER}: care.air_max_c needs a source, as in"),
+        (
+            'appliance = "freezer"',
+            "air_max_c = 5",
+            f"{FREEZER}: the air is limited where food is cooled; care.app",
+        ),
         ('"freezer"\n', '"washer"\n', f"{FREEZER}.care.appliance: 'washer' should be 'fridge' or 'freezer'"),
         (
             '"freezer-plug"',

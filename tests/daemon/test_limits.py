@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.model import Limits
+from gateway.core.model import Care, Limits
 from gateway.daemon.limits import AHEAD_S, BEFORE_S, limits_of, transitions_of
 from tests.daemon.configuration import GOOD, parsed, spoilt
 
@@ -110,3 +110,21 @@ def test_transitions_are_all_there_at_their_second(name: str, from_utc_s: float)
     for since_s, offset_s in found[1:]:
         before = datetime.fromtimestamp(since_s - 1, UTC).astimezone(zone)
         assert before.utcoffset().total_seconds() != offset_s  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "care", "starts"),
+    [
+        ("heat", "", Care(3, 8)),
+        ("plug", "", Care(None, 2)),
+        ("ev", "", Care()),
+        ("heat", "starts_per_hour = 2\nstarts_per_day = 0", Care(2, None)),
+        ("plug", 'appliance = "fridge"', Care(None, 2, 8.0)),
+        ("plug", 'appliance = "freezer"\nstarts_per_day = 1', Care(None, 1, -15.0)),
+    ],
+)
+def test_what_we_start_is_started_as_often_as_its_class_bears(
+    asset_class: str, care: str, starts: Care
+) -> None:
+    text = f'[asset.it]\nclass = "{asset_class}"\nnominal_w = 2000\n[asset.it.care]\n{care}\n'
+    assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["it"].care == starts

@@ -342,7 +342,7 @@ def _asset_section(name: str) -> dict[str, Any]:
         "room_c": [f"rooms.{_room_point(name)}"],
         "running": [f"{_control(name)}.compressor_on"],
         "comfort": {"room_min_c": 18.0, "hysteresis_c": 0.3},
-        "care": {"min_run_s": 0, "min_rest_s": 0},
+        "care": {"min_run_s": 0, "min_rest_s": 0, "starts_per_hour": 0, "starts_per_day": 0},
     }
 
 
