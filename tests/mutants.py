@@ -64,11 +64,9 @@ def main() -> int:
         for number in range(os.cpu_count() or 1):
             trees.put(_copied(Path(folder) / str(number)))
         with ThreadPoolExecutor(trees.qsize()) as pool:
-            survivors = [
-                m for m, survives in zip(chosen, pool.map(lambda m: _tried(m, trees), chosen)) if survives
-            ]
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} faults turned a test red")
-    return 1 if survivors else 0
+            survived = list(pool.map(lambda mutant: _tried(mutant, trees), chosen))
+    print(f"{survived.count(False)} of {len(chosen)} faults turned a test red")
+    return 1 if any(survived) else 0
 
 
 def _copied(tree: Path) -> Path:
