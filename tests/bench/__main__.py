@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import latency, report, rest
+from tests.bench import deciding, latency, report, rest
 from tests.bench.aggregator import listening
 from tests.fakes.authority import Authority
 from tests.fakes.mosquitto import PROGRAM, Mosquitto
@@ -60,7 +60,7 @@ async def measure(folder: Path, lives: int, warm_s: float, window_s: float, hour
             resumed_s = await rest.resumed_s(folder, broker.port, aggregator)
         at_rest = await rest.measure(folder, broker, encrypted, warm_s, window_s)
         growth = await rest.grown(folder, broker, encrypted, hours)
-    return report.Run(timings, at_rest, growth, resumed_s, _machine())
+    return report.Run(timings, at_rest, growth, resumed_s, deciding.measure(), _machine())
 
 
 def _broker(folder: Path) -> tuple[rest.Encrypted, Mosquitto]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from tests.bench.deciding import ASSETS, INSTRUCTIONS, Decision
 from tests.bench.latency import CLOSE_S, RARE_S, SLOW_SYNC_MS, Latency, Pairs
 from tests.bench.rest import DAY_S, HURRY, Growth, Rest
 
@@ -19,6 +20,7 @@ RSS_AIM_MB, RSS_LIMIT_MB = 64.0, 72.0
 CPU_AIM_S_PER_MIN = 0.4
 GROWTH_AIM_MB = 1.0  # in 24 h
 DISK_AIM_MB = 15.0  # a day
+DECISION_AIM_US = 200.0  # of eight assets and twenty instructions
 STEPS = {
     "written_s": "published -> register written",
     "in_force_s": "published -> hold in force",
@@ -34,6 +36,7 @@ class Run:
     rest: Rest
     growth: Growth
     resumed_s: list[float]
+    decisions: list[Decision]
     machine: str
 
 
@@ -139,7 +142,16 @@ def _other_lines(run: Run) -> list[str]:
         _row("growth of memory, MB", "", f"{growth.rss_mb:.2f}", "", _aimed(growth.rss_mb, GROWTH_AIM_MB)),
         _row("disk, MB a day", "", f"{disk_mb:.2f}", "", _aimed(disk_mb, DISK_AIM_MB)),
         _row("processor, s a minute of its clock", "", f"{growth.cpu_s / growth.hours / 60:.2f}"),
+        "",
+        *(_decision_line(decision) for decision in run.decisions),
     ]
+
+
+def _decision_line(decision: Decision) -> str:
+    label = f"decide, {decision.assets} assets, {decision.instructions} instructions, us"
+    is_aimed = (decision.assets, decision.instructions) == (ASSETS, INSTRUCTIONS)
+    took_us = decision.decision_s * 1e6
+    return _row(label, "", f"{took_us:.0f}", "", _aimed(took_us, DECISION_AIM_US) if is_aimed else "")
 
 
 def _aimed(value: float, aim: float) -> str:
