@@ -65,7 +65,7 @@ def measure() -> list[Decision]:
 
 
 def home(assets: int, instructions: int) -> Snapshot:
-    """A home with a third of each class, a fuse, and instructions in force for assets, classes and the site."""
+    """A home with a third of each class, a fuse, and instructions in force for assets, cars and the site."""
     owned = tuple(_asset(n) for n in range(assets))
     return Snapshot(
         now_s=NOW_S,
