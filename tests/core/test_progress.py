@@ -23,7 +23,7 @@ from gateway.core.life import (
     Summary,
     restored,
 )
-from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Reason
+from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Quality, Reading, Reason
 from gateway.core.progress import progress
 from tests.core.dispatching import EV, HOME, HP, MONO, NO_DRAW, UTC, at, given, order, plan, seen, take
 
@@ -111,6 +111,12 @@ def test_it_starts_on_the_second_fresh_sample_inside() -> None:
     assert home.told() == [(63, Status.STARTED, Extent.FULL, Reason.NONE)]
     assert home.line().evidence is Evidence.MEASURED
     assert home.line().measured_w == 40
+
+
+def test_a_bad_sample_proves_nothing() -> None:
+    bad = Reading(0.0, 0.0, "hp.power_w", Quality.BAD)
+    home = running().live(range(60, 80), plan(given()), {"hp": Seen(bad, Proof.WRITTEN)})
+    assert Status.STARTED not in {status for _, status, _, _ in home.told()}
 
 
 def test_one_sample_inside_starts_it_after_ten_seconds() -> None:
