@@ -191,6 +191,7 @@ def _instruction(
         _steps(order, _starts_no_earlier_than(in_force, now)),
         delay_s(draws.start, start_most_s),
         delay_s(draws.end, end_most_s),
+        vector=order.vector,
     )
 
 

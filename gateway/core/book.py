@@ -94,8 +94,7 @@ def open_instructions(book: Book, home: Home) -> tuple[Instruction, ...]:
 
 def ineligible(instruction: Instruction, asset: Asset, home: Home) -> Refusal | None:
     """Why an asset that was accepted may not serve under the present configuration."""
-    kinds = (step.kind for step in instruction.steps)
-    return standing_refusal(asset, instruction.service, instruction.service_class, kinds, home)
+    return standing_refusal(asset, instruction, home)
 
 
 def forget(book: Book, now: Now) -> Forgotten:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.model import Asset, AssetClass, Instruction, Kind, Order, Reason
+from gateway.core.model import Asset, AssetClass, Instruction, Kind, Order, Reason, Vector
 
 _ANY = "any other"
 PLUG_NOTICE_S = 3600  # contract: PT1H
@@ -13,7 +13,8 @@ PLUG_NOTICE_S = 3600  # contract: PT1H
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One row of the contract's table. Durations in seconds; `basis` is what it may be settled on."""
+    """One row of the contract's table. Durations in seconds; `basis` is what it may be settled on,
+    `vectors` who may carry it out."""
 
     name: str
     classes: frozenset[str]
@@ -22,6 +23,7 @@ class Service:
     gives_plug_notice: bool = False
     basis: frozenset[str] = frozenset({"asset", "boundary"})
     excludes: frozenset[str] = frozenset()
+    vectors: frozenset[Vector] = frozenset(Vector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,14 @@ _ALL = frozenset(AssetClass)
 SERVICES = {
     row.name: row
     for row in (
-        Service("bm", frozenset({"response"}), _HEAVY, 300, excludes=frozenset({"dfs"})),
+        Service(
+            "bm",
+            frozenset({"response"}),
+            _HEAVY,
+            300,
+            excludes=frozenset({"dfs"}),
+            vectors=frozenset({Vector.AUTOMATED}),
+        ),
         Service("tcm", _BOTH, _ALL, 1800, True),
         Service("dfs", _BOTH, _ALL, 1800, True, frozenset({"boundary"}), frozenset({"bm"})),
         Service("sustain", frozenset({"routine"}), _ALL, 1800, True),
@@ -74,11 +83,9 @@ def service(name: str) -> Service:
     return SERVICES.get(name, SERVICES[_ANY])
 
 
-def standing_refusal(
-    asset: Asset, name: str, service_class: str, kinds: Iterable[Kind], home: Home
-) -> Refusal | None:
+def standing_refusal(asset: Asset, asked: Instruction | Order, home: Home) -> Refusal | None:
     """Why the asset may not serve, whatever the time; checked at acceptance and at each decision."""
-    row = service(name)
+    row, name, service_class = service(asked.service), asked.service, asked.service_class
     where = f'service {name} (row "{row.name}")'
     if service_class not in row.classes:
         return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes {_words(row.classes)}, not {service_class}")
@@ -86,14 +93,16 @@ def standing_refusal(
         return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes {_words(row.assets)}, not {asset.asset_class}")
     if row.basis == {"boundary"} and not home.has_boundary_meter:
         return Refusal(Reason.NOT_ELIGIBLE, f"{where} needs a boundary meter, none is configured")
-    return _incapable(asset, frozenset(kinds))
+    if asked.vector not in row.vectors:
+        return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes no {asked.vector} instructions")
+    if asked.vector is Vector.MANUAL:
+        return _unmetered(home)
+    return _incapable(asset, _kinds(asked))
 
 
 def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
     """Why the asset may not take the order, as far as no clock is needed to tell."""
     row = service(order.service)
-    if order.vector != "automated":
-        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{order.vector} instructions are not offered yet")
     if "site" in order.targets and not home.has_boundary_meter:
         return Refusal(Reason.OUTSIDE_CAPABILITY, "a site's total needs a boundary meter, none is configured")
     lasts_s = order.asks[-1].end_utc_s - order.asks[0].start_utc_s
@@ -102,8 +111,7 @@ def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
             f'service {order.service} (row "{row.name}") lasts at least {row.shortest_s} s, not {lasts_s:.0f}'
         )
         return Refusal(Reason.NOT_ELIGIBLE, text)
-    kinds = (ask.kind for ask in order.asks)
-    return standing_refusal(asset, order.service, order.service_class, kinds, home)
+    return standing_refusal(asset, order, home)
 
 
 def short_notice(order: Order, asset: Asset, since_utc_s: float, home: Home) -> Refusal | None:
@@ -133,6 +141,20 @@ def _exclude(one: str, other: str, home: Home) -> bool:
     if {one, other} & home.allow_excludes:
         return False
     return other in service(one).excludes or one in service(other).excludes
+
+
+def _unmetered(home: Home) -> Refusal | None:
+    """What the household does by hand is metered at the boundary."""
+    if home.has_boundary_meter:
+        return None
+    return Refusal(
+        Reason.NOT_ELIGIBLE, "what is done by hand is metered at the boundary, no meter is configured"
+    )
+
+
+def _kinds(asked: Instruction | Order) -> frozenset[Kind]:
+    steps = asked.steps if isinstance(asked, Instruction) else asked.asks
+    return frozenset(step.kind for step in steps)
 
 
 def _incapable(asset: Asset, kinds: frozenset[Kind]) -> Refusal | None:

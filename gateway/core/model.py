@@ -334,6 +334,13 @@ class Kind(StrEnum):
     SIMPLE = "SIMPLE"
 
 
+class Vector(StrEnum):
+    """Who carries an instruction out: the gateway, or the household by hand; then nothing is moved."""
+
+    AUTOMATED = "automated"
+    MANUAL = "manual"
+
+
 class Op(StrEnum):
     """What a dispatch message does."""
 
@@ -369,7 +376,7 @@ class Order:
     service: str = ""
     service_class: str = ""
     service_ref: str | None = None
-    vector: str = "automated"
+    vector: Vector = Vector.AUTOMATED
     priority: int = 0
     targets: tuple[str, ...] = ()
     start_delay_max_s: int | None = None
@@ -379,12 +386,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One interval of an instruction: over [start_utc_s, end_utc_s) the union draws `power_w`."""
+    """One interval of an instruction: over [start_utc_s, end_utc_s) the union draws `power_w`; or, of kind
+    `SOC`, each of its cars has at least `soc` (0..1) by the end."""
 
     start_utc_s: float
     end_utc_s: float
     kind: Kind
     power_w: int
+    soc: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +414,7 @@ class Instruction:
 
     `start_delay_s` shifts the start and every step inside; `end_delay_s` holds a return upwards back
     at the end. Both are drawn once by the shell and journalled. `ended` names assets whose life ended
-    early (revoked or opted out).
+    early (revoked or opted out). A manual one moves nothing: it is never in force.
     """
 
     id: str
@@ -419,6 +428,7 @@ class Instruction:
     start_delay_s: int = 0
     end_delay_s: int = 0
     ended: frozenset[str] = frozenset()
+    vector: Vector = Vector.AUTOMATED
 
     @property
     def key(self) -> str:

@@ -26,7 +26,7 @@ from gateway.core.life import (
     Watch,
     begin_utc_s,
 )
-from gateway.core.model import Asset, AssetClass, Extent, Given, Instruction, Kind, Plan, Reason
+from gateway.core.model import Asset, AssetClass, Extent, Given, Instruction, Kind, Plan, Reason, Vector
 from gateway.core.status import lines, report
 from gateway.core.tally import counted, summed
 
@@ -239,6 +239,8 @@ def _ungiven(instruction: Instruction, given: Given | None, asset: Asset, look: 
         return given.reason, given.text
     if why := ineligible(instruction, asset, look.home):
         return why.reason, why.text
+    if instruction.vector is Vector.MANUAL:
+        return Reason.MANUAL, "the household's to do by hand, nothing is moved for it"
     if not look.moment.clock_trusted:
         return Reason.CLOCK_UNTRUSTED, "this home's clock is not trusted"
     return Reason.NONE, "not in the present plan"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.core.base_load import base_load_w
-from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step
+from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step, Vector
 
 RAISE_AFTER_S = 60.0  # a site's share follows the base load down at once, and up when it stays
 
@@ -61,10 +61,10 @@ def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
     """The instructions that hold at this moment.
 
     Without a trusted clock nothing begins; what has begun goes on to its end by the monotonic clock,
-    which also cuts what a clock stepped back would lengthen.
+    which also cuts what a clock stepped back would lengthen. A manual one is the household's to carry out.
     """
     found = []
-    for instruction in snapshot.instructions:
+    for instruction in (i for i in snapshot.instructions if i.vector is Vector.AUTOMATED):
         latest_end_s = snapshot.memory.latest_end_s.get(instruction.key)
         if latest_end_s is None and not snapshot.clock_trusted:
             continue

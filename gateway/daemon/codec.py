@@ -31,7 +31,7 @@ class Unreadable(Exception):
 
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (4, Memory),
-    "entry": (1, Entry),
+    "entry": (2, Entry),
     "meter": (1, Meter),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
@@ -63,10 +63,20 @@ def _with_every_limit(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_vector(body: Any) -> Any:
+    """Before an instruction said who carries it out, and a step what charge is to be reached."""
+    instruction = body["instruction"]
+    if instruction is None:
+        return body
+    steps = [{**step, "soc": None} for step in instruction["steps"]]
+    return {**body, "instruction": {**instruction, "vector": "automated", "steps": steps}}
+
+
 UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 1): _with_charge,
     ("memory", 2): _with_measured,
     ("memory", 3): _with_every_limit,
+    ("entry", 1): _with_vector,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from pydantic import ValidationError
 
-from gateway.core.model import Ask, Kind, Op, Order
+from gateway.core.model import Ask, Kind, Op, Order, Vector
 from gateway.wire.dispatch import (
     DISPATCH_MAX_BYTES,
     MOST_INTERVALS,
@@ -140,7 +140,7 @@ def _order(body: SetBody | StopBody, sha256: str) -> Order:
         service=body.service,
         service_class=body.service_class,
         service_ref=body.service_ref,
-        vector=body.vector,
+        vector=Vector(body.vector),
         priority=body.priority,
         targets=tuple(dict.fromkeys(body.targets)),
         start_delay_max_s=body.start_delay_s,

@@ -21,6 +21,7 @@ from gateway.core.model import (
     Plan,
     Reading,
     Reason,
+    Vector,
 )
 
 UTC = 1_790_000_000.0  # arbitrary
@@ -56,7 +57,7 @@ def order(
     kind: Kind = Kind.CAP,
     start_delay: int | None = None,
     end_delay: int | None = None,
-    vector: str = "automated",
+    vector: Vector = Vector.AUTOMATED,
     steps: int = 1,
 ) -> Order:
     """An order with times in seconds after the tests' beginning; its digest is that of its content."""

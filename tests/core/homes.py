@@ -30,6 +30,7 @@ from gateway.core.model import (
     Supply,
     Timetable,
     Typed,
+    Vector,
 )
 
 UTC = 1_800_000_000.0
@@ -167,6 +168,7 @@ def instructions(draw: st.DrawFn, ids: list[str], name: str) -> Instruction:
         Scope(targets, members, site), steps,
         draw(st.sampled_from([0, 30])), draw(st.sampled_from([0, 600])),
         frozenset(draw(st.lists(st.sampled_from(ids), max_size=1))),
+        draw(st.sampled_from([Vector.AUTOMATED, Vector.AUTOMATED, Vector.MANUAL])),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from gateway.core.book import (
 )
 from gateway.core.eligibility import Home
 from gateway.core.life import Book, Draws, Entry, Reception, Status, restored
-from gateway.core.model import Kind, Op, Order, Reason
+from gateway.core.model import Kind, Op, Order, Reason, Vector
 from gateway.core.progress import progress
 from tests.core.dispatching import HOME, HOUR, HP, UTC, at, order, plan, statuses, take
 
@@ -202,7 +202,7 @@ def test_a_revision_changes_what_is_asked() -> None:
         order(revision=1, service_class="never"),
         order(revision=1, kind=Kind.SOC),
         order(revision=1, targets=("asset:sauna",)),
-        order(revision=1, vector="manual"),
+        order(revision=1, service="bm", end=60 + HOUR, vector=Vector.MANUAL),
     ],
 )
 def test_a_revision_that_fails_any_check_leaves_the_former_in_force(revision: Order) -> None:
@@ -212,6 +212,16 @@ def test_a_revision_that_fails_any_check_leaves_the_former_in_force(revision: Or
     assert statuses(done) == {"hp": Status.ACCEPTED}
     assert open_instructions(done.book, HOME) == open_instructions(book, HOME)
     assert "revision 1 not taken" in done.report.targets[0].text
+
+
+def test_what_is_to_be_done_by_hand_waits_for_the_household_and_is_never_told_as_held() -> None:
+    book = take(Book(), order(vector=Vector.MANUAL, targets=("asset:hp", "asset:boiler"))).book
+    (instruction,) = open_instructions(book, HOME)
+    assert instruction.vector is Vector.MANUAL
+    found = progress(book, plan(), {}, HOME, at(61))
+    assert {life.status for life in found.book.current["i1"].lives} == {Status.ACCEPTED}
+    found = progress(found.book, plan(), {}, HOME, at(70))
+    assert {life.reason for life in found.book.current["i1"].lives} == {Reason.MANUAL}
 
 
 def test_a_revision_that_drops_an_asset_revokes_it() -> None:

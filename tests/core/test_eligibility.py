@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.eligibility import exclusion, refusal, short_notice
-from gateway.core.model import Asset, Instruction, Kind, Order, Reason, Scope, Step
+from gateway.core.model import Asset, Instruction, Kind, Order, Reason, Scope, Step, Vector
 from tests.core.dispatching import BOILER, EV, FAN, HOME, HOUR, HP, UTC, order
 
 # From the contract: service | classes | assets | shortest (s) | plug notice (s) | needs a boundary meter
@@ -110,11 +110,16 @@ def test_a_site_total_needs_a_boundary_meter() -> None:
     assert reason_of(message, home=unmetered) is Reason.OUTSIDE_CAPABILITY
 
 
-def test_manual_instructions_are_not_offered_yet() -> None:
-    why = refusal(order(vector="manual"), HP, HOME)
-    assert why
-    assert why.reason is Reason.OUTSIDE_CAPABILITY
-    assert why.text == "manual instructions are not offered yet"
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_manual_instructions_are_taken_but_for_bm_and_metered_at_the_boundary(row: list[str]) -> None:
+    message = order(service=row[0], service_class=row[1].split()[0], vector=Vector.MANUAL)
+    assert reason_of(message) is (Reason.NOT_ELIGIBLE if row[0] == "bm" else None)
+    assert reason_of(message, home=replace(HOME, has_boundary_meter=False)) is Reason.NOT_ELIGIBLE
+
+
+def test_what_can_only_be_watched_may_be_switched_by_hand() -> None:
+    assert reason_of(order(vector=Vector.MANUAL), BOILER) is None
+    assert reason_of(order(), BOILER) is Reason.OUTSIDE_CAPABILITY
 
 
 def accepted(service: str, start: float, end: float, asset: str = "hp") -> Instruction:

@@ -36,6 +36,7 @@ from gateway.core.model import (
     Span,
     Step,
     Timetable,
+    Vector,
 )
 from gateway.core.share import Claim, allocate
 from tests.core.homes import NOMINAL_W, abilities
@@ -258,6 +259,13 @@ def test_over_two_hours_one_that_the_schedule_keeps_off_starves_nobody() -> None
         if 10 < second < 3599:
             assert world.power_w == {"one": 0.0, "two": 4991.0}
     assert sum(world.power_w.values()) > 4900
+
+
+def test_what_is_to_be_done_by_hand_moves_nothing() -> None:
+    by_hand = replace(asked(0, ONE), vector=Vector.MANUAL)
+    plan = decide(home([(ONE, state(7300))], by_hand))
+    assert levels(plan) == {"one": None}
+    assert plan.given == ()
 
 
 # --- the site -----------------------------------------------------------------------------------------

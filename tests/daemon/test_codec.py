@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import IntEnum, StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -13,7 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.model import AssetMemory, Mark, Memory, Override, Typed
+from gateway.core.life import Entry
+from gateway.core.model import (
+    AssetMemory,
+    Instruction,
+    Kind,
+    Mark,
+    Memory,
+    Override,
+    Scope,
+    Step,
+    Typed,
+)  # fmt: skip
 from gateway.daemon import codec
 from gateway.daemon.codec import RECORDS, Unreadable, decode, encode, pack, unpack
 
@@ -184,6 +195,17 @@ def test_a_memory_of_the_version_before_is_read_and_nothing_is_made_up() -> None
         overrides=(Override("hp", 9.0),),
         latest_end_s={"i1/0": 8.0},
     )
+
+
+def test_an_instruction_from_before_it_said_who_carries_it_out_is_automated() -> None:
+    step = Step(1.0, 2.0, Kind.CAP, 1400)
+    instruction = Instruction("i1", 0, "bm", "response", 0, 0.5, Scope(("site",), ("ev",), True), (step,))
+    entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
+    _, body = json.loads(encode("entry", entry))
+    del body["instruction"]["vector"], body["instruction"]["steps"][0]["soc"]
+    assert decode("entry", json.dumps([1, body]).encode()) == entry
+    _, stop = json.loads(encode("entry", replace(entry, instruction=None)))
+    assert decode("entry", json.dumps([1, stop]).encode()) == replace(entry, instruction=None)
 
 
 WRITTEN_BY_VERSION_2 = (
