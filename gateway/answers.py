@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from zoneinfo import ZoneInfo
 
-from gateway import cars
-from gateway.cars import Household, moment, number
+from gateway import cars, word
+from gateway.cars import Household, moment
 from gateway.console.answers import (
     Answer,
     AssetLine,
@@ -21,15 +22,13 @@ from gateway.core import charging
 from gateway.core.bind import why as why_bound
 from gateway.core.decide import RULES
 from gateway.core.life import Entry
-from gateway.core.model import Ability, Asset, FallbackBy, Reason, Setpoint, Snapshot
+from gateway.core.model import Ability, Asset, FallbackBy, Governor, Reason, Setpoint, Snapshot
 from gateway.daemon.clock import Clock
 from gateway.daemon.desk import Desk
 from gateway.daemon.documents import own_version
 from gateway.daemon.home import Home
 from gateway.daemon.minutes import Minutes
 from gateway.daemon.post import Post
-
-LONGEST_OVERRIDE_S = 7 * 86_400.0
 
 
 class Answers:
@@ -58,16 +57,16 @@ class Answers:
                 return self._status()
             case "why":
                 return self._why_all(question.get("asset"))
-            case "override":
-                return self._take_back(question)
+            case "override" | "pause":
+                return self._said(word.override(question, *self._heard()))
             case "release":
-                return self._release(question)
+                return self._said(word.release(question, *self._heard()))
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
                 return self._of_car(cars.charge_now(question, self._snapshot(), self._household))
             case verb:
-                asked = "status, why, override, release, soc or charge-now"
+                asked = "status, why, override, pause, release, soc or charge-now"
                 return {"error": f"cannot answer {verb!r}; ask {asked}"}
 
     # --- status -----------------------------------------------------------------------------------------
@@ -175,27 +174,15 @@ class Answers:
 
     # --- what is done -----------------------------------------------------------------------------------
 
-    def _take_back(self, question: Question) -> Answer:
-        if question.get("asset") is None:
-            return {"error": "which asset? homeflex override heat --for 2h would be right"}
-        for_s = number(question.get("for_s"), 0.0)
-        return self._overridden(question.get("asset"), for_s, "taken back" if for_s else "override ended")
+    def _heard(self) -> tuple[Snapshot, ZoneInfo, Household]:
+        return self._snapshot(), self._home.config.zone, self._household
 
-    def _release(self, question: Question) -> Answer:
-        for_s = number(question.get("for_s"), 3600.0)
-        if for_s == 0:
-            return {"error": "for how long? homeflex release --for 1h would be right"}
-        return self._overridden(question.get("asset"), for_s, "given back")
-
-    def _overridden(self, asset: str | None, for_s: float, what: str) -> Answer:
-        if not 0 <= for_s <= LONGEST_OVERRIDE_S:
-            return {"error": f"{for_s:g} s is not between 0 and 7 days"}
-        meant = self._household.override(asset, for_s)
-        if not meant:
-            return {"error": self._not_held(asset)}
-        lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
+    def _said(self, done: word.Said | str) -> Answer:
+        if isinstance(done, str):
+            return {"error": done}
+        meant = done.assets
         now = ", ".join(f"{a.id} {self._in_force(a)}" for a in self._home.config.assets if a.id in meant)
-        return {"done": f"{', '.join(meant)}: {what}{lasts}; now {now}"}
+        return {"done": f"{', '.join(meant)}: {done.what}; now {now}"}
 
     def _of_car(self, done: cars.Noted | str) -> Answer:
         if isinstance(done, str):
@@ -207,7 +194,8 @@ class Answers:
     def _in_force(self, asset: Asset) -> str:
         setpoint = self._setpoint(asset)
         if setpoint.at_most_w is None:
-            return "runs by its own control"
+            why = f": {setpoint.text}" if setpoint.governor is Governor.LIMIT else ""
+            return f"runs by its own control{why}"
         return f"is held to {setpoint.at_most_w} W: {setpoint.text}"
 
     # --- parts ------------------------------------------------------------------------------------------
@@ -227,11 +215,6 @@ class Answers:
     def _no_such(self, asset: str | None) -> str:
         names = ", ".join(a.id for a in self._home.config.assets) or "none"
         return f"no asset {asset!r}; there are {names}" if asset else "no asset is configured"
-
-    def _not_held(self, asset: str | None) -> str:
-        if any(a.id == asset for a in self._home.config.assets):
-            return f"{asset} is only watched: nothing holds it"
-        return self._no_such(asset) if asset else "nothing here is held: no asset has a `control`"
 
 
 def failsafe(ability: Ability) -> str:

@@ -20,7 +20,7 @@ from gateway.console import local_socket
 from gateway.core.charging import type_in
 from gateway.core.eligibility import Home as Rules
 from gateway.core.memory import override
-from gateway.core.model import Asset, Governor, Plan, Reason, Snapshot
+from gateway.core.model import Asset, Governor, Override, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
@@ -123,7 +123,7 @@ class Daemon:
         self._edge_behind = False
         self._lost = 0
         self._limited: frozenset[str] = frozenset()
-        self._charging: frozenset[str] = frozenset()
+        self._taken = {o.asset: o for o in home.memory.overrides}
         self._introduce()
 
     def _introduce(self) -> None:
@@ -359,7 +359,7 @@ class Daemon:
         self.minutes.note(snapshot, plan)
         self.desk.progressed(snapshot, plan)
         self._tell_limits(plan)
-        self._tell_charged()
+        self._tell_over()
 
     def _tell_limits(self, plan: Plan) -> None:
         """An event when a local limit begins to stand in the way of an instruction."""
@@ -376,20 +376,24 @@ class Daemon:
                 )
         self._limited = frozenset(standing)
 
-    def _tell_charged(self) -> None:
-        """An event when "charge now" is over by itself."""
-        taken = {o.asset for o in self.home.memory.overrides}
-        for asset in self._charging - taken:
-            text = "charge now is over: the car is charged or gone, or its time is up"
-            self.records.event(EventKind.OVERRIDE, text, asset=asset, reason=Reason.USER_OVERRIDE)
-        self._charging = frozenset(o.asset for o in self.home.memory.overrides if o.charging)
+    def _tell_over(self) -> None:
+        """An event when what the household said of an asset is over by itself."""
+        taken = {o.asset: o for o in self.home.memory.overrides}
+        for asset, was in self._taken.items():
+            if asset not in taken:
+                text = "the pause is over" if was.paused else "the override is over"
+                if was.charging:
+                    text = "charge now is over: the car is charged or gone, or its time is up"
+                self.records.event(EventKind.OVERRIDE, text, asset=asset, reason=Reason.USER_OVERRIDE)
+        self._taken = taken
 
-    def override(self, asset: str | None, for_s: float) -> list[str]:
-        """The household takes assets back for a while (s), or ends that with 0; the assets meant."""
+    def override(self, asset: str | None, for_s: float, *, paused: bool = False) -> list[str]:
+        """The household takes assets back or pauses them for a while (s), or ends that with 0; the assets
+        meant."""
         known = [a.id for a in self.home.config.assets if a.ability.holds and asset in (None, a.id)]
-        text = "taken back by the household" if for_s > 0 else "given back by the household"
+        text = "paused" if paused else "taken back" if for_s > 0 else "given back"
         for id_ in known:
-            self._take_back(id_, for_s, text)
+            self._take_back(id_, for_s, f"{text} by the household", paused=paused)
         self._act_on_memory()
         return known
 
@@ -403,17 +407,20 @@ class Daemon:
         self.home.memory = type_in(self.loop.snapshot(), asset, soc)
         self._act_on_memory()
 
-    def _take_back(self, asset: str, for_s: float, text: str, *, charging: bool = False) -> None:
-        self._charging -= {asset}  # what the household ends is not over by itself
-        until_s = self.clock.monotonic_s() + for_s if for_s > 0 else None
-        self.home.memory = override(self.home.memory, asset, until_s, charging=charging)
+    def _take_back(
+        self, asset: str, for_s: float, text: str, *, charging: bool = False, paused: bool = False
+    ) -> None:
+        self._taken.pop(asset, None)  # what the household ends is not over by itself
+        until_s = self.clock.monotonic_s() + for_s
+        taken = Override(asset, until_s, charging, paused) if for_s > 0 else None
+        self.home.memory = override(self.home.memory, asset, taken)
         self.records.event(
             EventKind.OVERRIDE,
             text,
             asset=asset,
             dispatch_ids=tuple(g.instruction for g in self.home.plan.given if g.asset == asset),
             reason=Reason.USER_OVERRIDE,
-            until_utc_s=self.clock.utc_s() + for_s if until_s and self.clock.trusted else None,
+            until_utc_s=self.clock.utc_s() + for_s if taken and self.clock.trusted else None,
         )
 
     def _act_on_memory(self) -> None:

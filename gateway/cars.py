@@ -17,8 +17,8 @@ WH_WS = 3600
 class Household(Protocol):
     """What the daemon does for the people of the home."""
 
-    def override(self, asset: str | None, for_s: float) -> list[str]:
-        """Take assets back for a while (s), or end that with 0; the assets meant."""
+    def override(self, asset: str | None, for_s: float, *, paused: bool = False) -> list[str]:
+        """Take assets back or pause them for a while (s), or end that with 0; the assets meant."""
 
     def charge_now(self, asset: str, most_s: float) -> None:
         """Take a car back until it is charged or gone."""

@@ -65,7 +65,10 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
     within = (
-        was.held_s + present_s < limits.longest_hold_s or rested or _is_scheduled(snapshot, asset, held_w)
+        was.held_s + present_s < limits.longest_hold_s
+        or rested
+        or _is_scheduled(snapshot, asset, held_w)
+        or (asset.asset_class is AssetClass.EV and _paused(snapshot, asset))
     )
     return within or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
 
@@ -112,6 +115,17 @@ def food(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 def override(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household took back is not held."""
     return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot)
+
+
+def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What the household paused is held as low as it goes, unless that would break another limit, or one
+    that has just been reached is not left again yet."""
+    lowest_w = min((*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]))
+    was = snapshot.memory.assets.get(asset.id)
+    lingers = was is not None and (was.too_cold or was.too_empty or was.late_for_utc_s is not None)
+    others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
+    broken = any(not limit(snapshot, asset, lowest_w) for limit in others)
+    return held_w == lowest_w or not _paused(snapshot, asset) or lingers or broken
 
 
 def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -189,6 +203,7 @@ LIMITS = (
     starts,
     food,
     override,
+    pause,
     charge_minimum,
     charge_maximum,
     ready_by,
@@ -201,9 +216,14 @@ def _taken(snapshot: Snapshot, asset: Asset) -> bool:
     goal = (charge and charge.max_soc) or 1.0
     charged = not _is_there(snapshot, asset) or (soc is not None and soc >= goal)
     return any(
-        o.asset == asset.id and o.until_s > snapshot.now_s and not (o.charging and charged)
+        o.asset == asset.id and o.until_s > snapshot.now_s and not o.paused and not (o.charging and charged)
         for o in snapshot.memory.overrides
     )
+
+
+def _paused(snapshot: Snapshot, asset: Asset) -> bool:
+    said = [o for o in snapshot.memory.overrides if o.asset == asset.id]
+    return any(o.paused and o.until_s > snapshot.now_s for o in said)
 
 
 def _is_young(snapshot: Snapshot, asset: Asset) -> bool:

@@ -38,6 +38,13 @@ ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="HOMEFLEX_CONFIG", help="The site's configuration file."),
 ]
+OneAsset = Annotated[str | None, typer.Argument(help="Which asset.")]
+WholeHome = Annotated[bool, typer.Option("--home", help="The whole home instead of one asset.")]
+For = Annotated[str, typer.Option("--for", help="How long: 90s, 30m, 2h or 1d.")]
+Until = Annotated[
+    str | None, typer.Option("--until", help="Until when instead, local: 07:00 or 2026-11-27T07:00.")
+]
+End = Annotated[bool, typer.Option("--end", help="End it now.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
 out = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
 
@@ -102,16 +109,32 @@ def why(
 
 @app.command(epilog="Example: homeflex override heat --for 2h")
 def override(
-    asset: Annotated[str, typer.Argument(help="The asset the household takes back.")],
-    for_: Annotated[str, typer.Option("--for", help="How long: 90s, 30m, 2h or 1d.")] = "2h",
-    end: Annotated[bool, typer.Option("--end", help="End the override now.")] = False,
+    asset: OneAsset = None,
+    home: WholeHome = False,
+    for_: For = "2h",
+    until: Until = None,
+    end: End = False,
     config: ConfigFile = CONFIG,
     as_json: AsJson = False,
 ) -> None:
     """Take an asset back from every instruction and schedule for a while; local limits still hold."""
-    for_s = 0.0 if end else _seconds(for_)
-    answer = _ask(config, {"ask": "override", "asset": asset, "for_s": for_s}, as_json)
-    _print(answer, as_json, lambda done: done["done"])
+    question = _lasting({"ask": "override"}, asset, home=home, for_=for_, until=until, end=end)
+    _print(_ask(config, question, as_json), as_json, lambda done: done["done"])
+
+
+@app.command(epilog="Example: homeflex pause ev --until 07:00")
+def pause(
+    asset: OneAsset = None,
+    home: WholeHome = False,
+    for_: For = "2h",
+    until: Until = None,
+    end: End = False,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Hold an asset off for a while, as far as comfort, charge and the appliance's own limits let it."""
+    question = _lasting({"ask": "pause"}, asset, home=home, for_=for_, until=until, end=end)
+    _print(_ask(config, question, as_json), as_json, lambda done: done["done"])
 
 
 @app.command(epilog="Example: homeflex soc 54")
@@ -219,6 +242,19 @@ def _socket(config: Path) -> Path:
     except (OSError, AttributeError, ValueError) as error:
         raise typer.BadParameter(f"{config}: {error}") from error
     return config.parent / (named if isinstance(named, str) else "state/console.sock")
+
+
+def _lasting(
+    question: Question, asset: str | None, *, home: bool, for_: str, until: str | None, end: bool
+) -> Question:
+    """The question, with what it is about and for how long; a moment is read by the daemon, in local time."""
+    if (asset is None) is not home:
+        raise typer.BadParameter("one asset, or --home for all of them")
+    if until is not None and end:
+        raise typer.BadParameter("--end is now, --until is later")
+    if until is not None:
+        return {**question, "asset": asset, "home": home, "until": until}
+    return {**question, "asset": asset, "home": home, "for_s": 0.0 if end else _seconds(for_)}
 
 
 def _seconds(text: str) -> float:

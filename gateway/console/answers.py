@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Verb = Literal["status", "why", "override", "release", "soc", "charge-now"]
+Verb = Literal["status", "why", "override", "pause", "release", "soc", "charge-now"]
 
 
 class Question(TypedDict):
-    """`asset` for all but status; `for_s`: how long override and release hold, 0 ends them; `soc`: how full
-    a person says the car is, 0 to 1."""
+    """`asset` for all but status, or `home`: all of them; `for_s`: how long override, pause and release hold,
+    0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the car is (0..1).
+    """
 
     ask: Verb
     asset: NotRequired[str | None]
+    home: NotRequired[bool]
     for_s: NotRequired[float]
+    until: NotRequired[str | None]
     soc: NotRequired[float]
 
 

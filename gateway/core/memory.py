@@ -47,8 +47,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
 
     `elapsed_s` is the time since `memory.at_s` by trusted UTC; None: nobody knows, and each rule gets
     the safe side: a hold lasted its longest, a rest or a run has only begun, what we started was started
-    just now, an override goes on, what was charged or typed in is forgotten for it may have been of another
-    car, and what instruction had begun is not known to go on before a trusted clock says so.
+    just now, an override goes on but a pause does not, what was charged or typed in is forgotten for it may
+    have been of another car, and what instruction had begun is not known to go on before a trusted clock
+    says so.
     """
     shift_s = now_s - memory.at_s - (elapsed_s or 0.0)
 
@@ -77,7 +78,10 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     return Memory(
         at_s=now_s,
         assets=assets,
-        overrides=tuple(replace(o, until_s=o.until_s + shift_s) for o in memory.overrides),
+        overrides=tuple(
+            replace(o, until_s=now_s if o.paused and elapsed_s is None else o.until_s + shift_s)
+            for o in memory.overrides
+        ),
         supply_tight_s=moved(memory.supply_tight_s),
         latest_end_s={}
         if elapsed_s is None
@@ -85,11 +89,10 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
     )
 
 
-def override(memory: Memory, asset: str, until_s: float | None, *, charging: bool = False) -> Memory:
-    """The memory with the household's override of `asset` until then; None ends it."""
+def override(memory: Memory, asset: str, taken: Override | None) -> Memory:
+    """The memory with the household's last word on `asset`; None ends what it said."""
     others = tuple(o for o in memory.overrides if o.asset != asset)
-    taken = () if until_s is None else (Override(asset, until_s, charging),)
-    return replace(memory, overrides=(*others, *taken))
+    return replace(memory, overrides=(*others, *((taken,) if taken else ())))
 
 
 def _moved(mark: Mark, shift_s: float) -> Mark:

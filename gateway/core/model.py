@@ -62,6 +62,7 @@ class Reason(StrEnum):
 class Rank(IntEnum):
     """Which bound wins where two leave no room: the higher."""
 
+    PAUSE = 0  # the household asks for less: below every minimum, also its own
     COMFORT = 1  # and charge
     OVERRIDE = 2
     CARE = 3
@@ -451,11 +452,13 @@ class Override:
     """The household takes an asset back: no instruction and no schedule holds it until then.
 
     `charging`: to charge a car now; it ends by itself when the car is unplugged or charged.
+    `paused`: the other way, to draw as little as local limits let it.
     """
 
     asset: str
     until_s: float
     charging: bool = False
+    paused: bool = False
 
 
 # --- what is remembered ----------------------------------------------------------------------------------

@@ -54,11 +54,13 @@ def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Set
     asked_w = asset.nominal_w if wanted.at_most_w is None else wanted.at_most_w
     low, high = room.low, room.high
     if level_w is None:
-        if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE):
+        held_lower = high is not None and low is not None and high.rank < low.rank
+        if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE or held_lower):
             return _by_limit(asset, None, low)
         return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "runs by its own control")
     if high and room.high_w is not None and room.high_w < asked_w:
-        return _by_limit(asset, level_w, high)
+        insists = low is not None and low.rank > high.rank and room.low_w >= room.high_w
+        return _by_limit(asset, level_w, low if low and insists else high)
     if low and level_w > asked_w:
         return _by_limit(asset, level_w, low)
     if wanted.by is None:
@@ -68,7 +70,7 @@ def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Set
 
 
 def _by_limit(asset: Asset, level_w: int | None, bound: Bound) -> Setpoint:
-    governor = Governor.OVERRIDE if bound.rank is Rank.OVERRIDE else Governor.LIMIT
+    governor = Governor.OVERRIDE if bound.reason is Reason.USER_OVERRIDE else Governor.LIMIT
     return Setpoint(asset.id, level_w, governor, bound.reason, bound.text)
 
 

@@ -58,9 +58,13 @@ def _with_measured(body: Any) -> Any:
 
 
 def _with_every_limit(body: Any) -> Any:
-    """Before starts were counted and the level of a hold was followed."""
+    """Before starts were counted, the level of a hold was followed, and the household could pause."""
     new: dict[str, Any] = {"moved_s": None, "starts_s": []}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return {
+        **body,
+        "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
+        "overrides": [{**override, "paused": False} for override in body["overrides"]],
+    }
 
 
 def _with_vector(body: Any) -> Any:

@@ -52,9 +52,9 @@ class Told:
 
     heard: list[object] = field(default_factory=list)
 
-    def override(self, asset: str | None, for_s: float) -> list[str]:
+    def override(self, asset: str | None, for_s: float, *, paused: bool = False) -> list[str]:
         """Not asked here."""
-        raise AssertionError((asset, for_s))
+        raise AssertionError((asset, for_s, paused))
 
     def charge_now(self, asset: str, most_s: float) -> None:
         """Charge a car."""

@@ -195,7 +195,9 @@ async def test_a_release_gives_the_heat_pump_back_for_a_while(home: Home) -> Non
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["override"], "Missing argument"),
+        (["override"], "one asset, or --home for all of them"),
+        (["pause", "heat", "--home"], "one asset, or --home for all of them"),
+        (["pause", "heat", "--until", "07:00", "--end"], "--end is now, --until is later"),
         (["override", "heat", "--for", "soon"], "'soon' is no duration; 90s, 30m, 2h or 1d would be"),
         (["override", "heat", "--for", "0s"], "'0s' is no time at all"),
         (["status", "--loud"], "No such option"),
@@ -216,8 +218,14 @@ async def test_a_time_beyond_a_week_is_refused_by_the_daemon(home: Home) -> None
 @pytest.mark.parametrize(
     ("question", "told"),
     [
-        ({"ask": "dance"}, "cannot answer 'dance'; ask status, why, override, release, soc or charge-now"),
-        ({"ask": "override"}, "which asset? homeflex override heat --for 2h would be right"),
+        (
+            {"ask": "dance"},
+            "cannot answer 'dance'; ask status, why, override, pause, release, soc or charge-now",
+        ),
+        (
+            {"ask": "override"},
+            "which asset? homeflex override heat --for 2h would be right, --home is all of them",
+        ),
         ({"ask": "override", "asset": "heat", "for_s": "2h"}, "nan s is not between 0 and 7 days"),
         ({"ask": "override", "asset": ["heat"], "for_s": 60}, "no asset ['heat']; there are heat"),
         ({"ask": "release", "for_s": 0}, "for how long? homeflex release --for 1h would be right"),

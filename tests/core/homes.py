@@ -173,6 +173,12 @@ def instructions(draw: st.DrawFn, ids: list[str], name: str) -> Instruction:
 
 
 @st.composite
+def overrides(draw: st.DrawFn, asset: str) -> Override:
+    charging, paused = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+    return Override(asset, NOW + draw(st.sampled_from([-1.0, 60.0])), charging, paused)
+
+
+@st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 3))
     assets = tuple(
@@ -190,7 +196,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     taken = draw(st.lists(st.sampled_from(ids), max_size=1))
     memory = Memory(
         NOW - 1, {a.id: draw(memories(a.ability)) for a in assets},
-        tuple(Override(a, NOW + draw(st.sampled_from([-1.0, 60.0])), draw(st.booleans())) for a in taken),
+        tuple(draw(overrides(a)) for a in taken),
         draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])), begun,
         draw(st.none() | st.builds(BaseLoad, st.integers(0, 5000), st.sampled_from([NOW - 1, NOW - 31]),
                                    st.sampled_from([NOW - 1, NOW - 16]))),

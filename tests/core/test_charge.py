@@ -447,7 +447,9 @@ def test_a_restart_that_took_hours_forgets_a_typed_charge_and_one_of_minutes_doe
 
 
 def charging_now(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, memory=override(snapshot.memory, "ev", NOW + 43_200, charging=True))
+    return replace(
+        snapshot, memory=override(snapshot.memory, "ev", Override("ev", NOW + 43_200, charging=True))
+    )
 
 
 def test_charge_now_wins_over_an_instruction_and_ends_at_the_maximum() -> None:
@@ -478,7 +480,7 @@ def test_charge_now_of_an_unknown_charge_ends_after_twelve_hours() -> None:
 
 def test_an_override_without_end_of_its_own_goes_on_beyond_the_maximum() -> None:
     snapshot = home(state=state(0.95))
-    taken = replace(snapshot, memory=override(snapshot.memory, "ev", NOW + 60))
+    taken = replace(snapshot, memory=override(snapshot.memory, "ev", Override("ev", NOW + 60)))
     assert held(decide(taken)) is None
 
 

@@ -240,7 +240,7 @@ def test_an_override_wins_over_an_instruction_until_it_ends() -> None:
 
 
 def test_an_override_can_be_ended_and_survives_a_restart_for_what_is_left() -> None:
-    memory = override(Memory(NOW), "heat", NOW + 100)
+    memory = override(Memory(NOW), "heat", Override("heat", NOW + 100))
     assert override(memory, "heat", None).overrides == ()
     moved = resume(memory, now_s=5.0, elapsed_s=40.0)
     assert moved.overrides == (Override("heat", 65.0),)

@@ -134,7 +134,7 @@ def _is_back_at_once(snapshot: Snapshot, asset: Asset) -> bool:
     """Whether its rest gives way: a person at a plug or a car, or no car there that could rest."""
     if asset.asset_class is AssetClass.HEAT:
         return False
-    return override.bound(snapshot, asset) is not None or not is_plugged(snapshot, asset)
+    return override.is_taken_back(snapshot, asset) or not is_plugged(snapshot, asset)
 
 
 def _started_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from gateway.core.bounds.override import is_paused_car
 from gateway.core.model import (
     Asset,
     AssetClass,
@@ -93,7 +94,7 @@ def _cold(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory)
 
 
 def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
-    if held_in_all_s(memory, snapshot.now_s) < limits.longest_hold_s:
+    if held_in_all_s(memory, snapshot.now_s) < limits.longest_hold_s or is_paused_car(snapshot, asset):
         return None
     left_s = limits.rest_s
     if memory.held_w is None:
