@@ -190,7 +190,9 @@ def test_a_compressor_behind_a_plug_stays_off_for_its_rest_and_says_what_is_not_
 def test_a_rest_gives_way_to_the_household_at_a_plug_and_not_at_a_heat_pump(
     asset: Asset, held_w: int | None
 ) -> None:
-    memory = override(Memory(NOW, {"hp": AssetMemory(held_w=0, held_since_s=NOW - 9)}), "hp", Override("hp", NOW + 60))
+    memory = override(
+        Memory(NOW, {"hp": AssetMemory(held_w=0, held_since_s=NOW - 9)}), "hp", Override("hp", NOW + 60)
+    )
     assert held(decide(home(limits=Limits(min_rest_s=300), asset=asset, memory=memory))) == held_w
 
 
