@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from gateway.core import reckoning
 from gateway.core.bounds import care, charge, comfort, override, supply
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
@@ -19,7 +20,7 @@ from gateway.core.model import (
 )
 from gateway.core.room import Room, room_left
 from gateway.core.settle import rests_s, settle, under_one_fuse
-from gateway.core.share import RAISE_AFTER_S, Claim, Share, in_force, next_start_s, shares, wish
+from gateway.core.share import Claim, Share, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
 RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
@@ -40,7 +41,7 @@ def decide(snapshot: Snapshot) -> Plan:
     given = tuple(_given(snapshot, share, by_asset[share.asset], rooms[share.asset]) for share in shared)
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
-    edges += [_grows_s(snapshot, share) for share in shared if share.waits]
+    edges += reckoning.edges_s(snapshot)
     return Plan(tuple(settled), given, _next_change_s(snapshot, by_asset, edges))
 
 
@@ -58,7 +59,6 @@ def _given(snapshot: Snapshot, share: Share, setpoint: Setpoint, room: Room) -> 
         reason,
         text,
         share.governs,
-        share.waits,
     )
 
 
@@ -111,12 +111,6 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
             if was.tight_s is not None
         ]
     return min((edge for edge in edges if edge > 0), default=math.inf)
-
-
-def _grows_s(snapshot: Snapshot, share: Share) -> float:
-    """Seconds until a share that has grown is had."""
-    tight_s = snapshot.memory.of(share.asset).tight_s
-    return math.inf if tight_s is None else tight_s + RAISE_AFTER_S - snapshot.now_s
 
 
 def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core import charging
+from gateway.core import charging, reckoning
 from gateway.core.base_load import base_load
 from gateway.core.bounds import care, charge, comfort, supply
 from gateway.core.bounds.override import lasts
@@ -22,7 +22,7 @@ from gateway.core.model import (
     Plan,
     Snapshot,
 )
-from gateway.core.share import in_force
+from gateway.core.share import in_force, site_value_w
 
 
 def remember(snapshot: Snapshot, plan: Plan) -> Memory:
@@ -39,6 +39,7 @@ def remember(snapshot: Snapshot, plan: Plan) -> Memory:
         supply_tight_s=_supply_tight_s(snapshot),
         latest_end_s=_latest_ends(snapshot),
         base_load=base_load(snapshot, moved=moved),
+        reckoned=reckoning.remembered(snapshot, site_value_w(in_force(snapshot))),
     )
 
 
@@ -180,8 +181,7 @@ def _tight_s(snapshot: Snapshot, asset: Asset, plan: Plan) -> float | None:
     if held_w is None:
         return None
     setpoint = plan.setpoint(asset.id)
-    waits = any(given.waits for given in plan.given if given.asset == asset.id)
-    waits = waits or (setpoint is not None and setpoint.waits)
+    waits = setpoint is not None and setpoint.waits
     return was.tight_s if waits and held_w == was.held_w else snapshot.now_s
 
 

@@ -533,6 +533,16 @@ class BaseLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class Reckoned:
+    """The base load a site's value reckons with (W); while what is seen is well below it, since when and
+    the most that was seen since."""
+
+    power_w: float
+    peak_w: float = 0.0
+    lower_since_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Everything `decide` may know of the past. `at_s` is the moment it was true."""
 
@@ -542,6 +552,7 @@ class Memory:
     supply_tight_s: float | None = None  # when the fuse last left no room
     latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by Instruction.key
     base_load: BaseLoad | None = None
+    reckoned: Reckoned | None = None
 
     def of(self, asset: str) -> AssetMemory:
         """What is remembered of an asset; nothing, if it is new."""
@@ -629,8 +640,7 @@ class Given:
     """What one instruction gets from one asset at this moment.
 
     `asked_w` is this asset's share of the value as asked; `granted_w` is what it is held to (None:
-    it is not held). `governs` says whether this instruction's wish is the one obeyed; `waits` that its
-    share has grown, but not for long enough yet.
+    it is not held). `governs` says whether this instruction's wish is the one obeyed.
     """
 
     instruction: str
@@ -642,7 +652,6 @@ class Given:
     reason: Reason
     text: str
     governs: bool = True
-    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.core.base_load import base_load_w
 from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step, Vector
-
-RAISE_AFTER_S = 60.0  # a site's share follows the base load down at once, and up when it stays
+from gateway.core.reckoning import reckoned_w
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,6 @@ class Share:
     asked_w: int | None
     reason: Reason = Reason.NONE
     governs: bool = True
-    waits: bool = False  # it has grown, but not for long enough yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,12 @@ def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
         if moment:
             found.append(moment)
     return tuple(found)
+
+
+def site_value_w(active: Iterable[InForce]) -> int | None:
+    """The tightest value in force for the site as a whole."""
+    values = (moment.step.power_w for moment in active if moment.instruction.scope.site)
+    return min(values, default=None)
 
 
 def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]) -> tuple[Share, ...]:
@@ -181,30 +184,19 @@ def _share_out(snapshot: Snapshot, moment: InForce, claims: Mapping[str, Claim])
     scope, members = moment.instruction.scope, _members(snapshot, moment)
     total_w: float = moment.step.power_w
     if scope.site:
-        base_w = base_load_w(snapshot)
+        base_w = reckoned_w(snapshot, site_value_w(in_force(snapshot)))
         if base_w is None:
             return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
         total_w -= base_w
     total_w = max(0, int(total_w))
     given_w = allocate(total_w, members, claims, in_levels=moment.step.kind is not Kind.FLOOR)
-    found = [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
-    return [_patient(snapshot, share) for share in found] if scope.site else found
+    return [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
 
 
 def _asked_w(asset: str, given_w: Mapping[str, int], total_w: int) -> int:
     """An asset's part of the total; where limits insist on more than it, what the others leave of it."""
     others_w = sum(watts for id_, watts in given_w.items() if id_ != asset)
     return max(0, min(given_w[asset], total_w - others_w))
-
-
-def _patient(snapshot: Snapshot, share: Share) -> Share:
-    """The share of a value that moves with the base load: it grows only when there was room for a while."""
-    was, asked_w = snapshot.memory.of(share.asset), share.asked_w or 0
-    if was.held_w is None or was.tight_s is None or asked_w <= was.held_w:
-        return share
-    if share.in_force.step.kind is Kind.FLOOR or snapshot.now_s - was.tight_s >= RAISE_AFTER_S:
-        return share
-    return replace(share, asked_w=was.held_w, waits=True)
 
 
 def allocate(

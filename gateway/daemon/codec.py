@@ -58,10 +58,11 @@ def _with_measured(body: Any) -> Any:
 
 
 def _with_every_limit(body: Any) -> Any:
-    """Before starts were counted, the level of a hold was followed, and the household could pause."""
+    """Before starts were counted, levels followed and base loads reckoned, and before a pause."""
     new: dict[str, Any] = {"moved_s": None, "starts_s": []}
     return {
         **body,
+        "reckoned": None,
         "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
         "overrides": [{**override, "paused": False} for override in body["overrides"]],
     }

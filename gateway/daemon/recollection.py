@@ -88,7 +88,7 @@ def _meta(saved: Saved, key: str) -> float | None:
 def _gist(memory: Memory) -> object:
     """What of a memory is worth a write: not that time went by."""
     assets = {id_: _gist_of(asset) for id_, asset in memory.assets.items()}
-    return replace(memory, at_s=0.0, supply_tight_s=None, base_load=None, assets=assets)
+    return replace(memory, at_s=0.0, supply_tight_s=None, base_load=None, reckoned=None, assets=assets)
 
 
 def _gist_of(asset: AssetMemory) -> AssetMemory:

@@ -23,6 +23,7 @@ from gateway.core.model import (
     Override,
     Quality,
     Reading,
+    Reckoned,
     Scope,
     Snapshot,
     Span,
@@ -200,6 +201,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])), begun,
         draw(st.none() | st.builds(BaseLoad, st.integers(0, 5000), st.sampled_from([NOW - 1, NOW - 31]),
                                    st.sampled_from([NOW - 1, NOW - 16]))),
+        draw(st.none() | st.builds(Reckoned, st.integers(0, 5000), st.integers(0, 5000),
+                                   st.sampled_from([None, NOW - 299, NOW - 301]))),
     )  # fmt: skip
     return Snapshot(
         NOW, UTC, draw(st.booleans()), assets,
