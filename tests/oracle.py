@@ -172,8 +172,8 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if 0 <= ago_s < 43_200 and was and any(d.utc_s == was.late_for_utc_s for d in charge.deadlines):
         return False
     most_w = min(asset.nominal_w, *(asset.ability.range_w or ())[1:], asset.nominal_w)
-    takes_w = min(most_w, (was and (was.takes_w or was.took_w)) or most_w)
-    could_wait = not ahead or needed_ws / (0.8 * takes_w) < ahead[0]
+    takes_w = min(most_w, (was and (was.takes_w or was.took_w)) or 3680)
+    could_wait = not ahead or _charging_ws(snapshot, asset, needed_ws) / (0.8 * takes_w) < ahead[0]
     return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
 
@@ -315,6 +315,17 @@ def _needed_ws(snapshot: Snapshot, asset: Asset) -> float:
         wanted = 0 if goal is None else int(goal * (charge.battery_ws or 0) / charge.efficiency)
     was = snapshot.memory.assets.get(asset.id)
     return max(0.0, wanted - _delivered_ws(snapshot, asset, was.plugged if was else None))
+
+
+def _charging_ws(snapshot: Snapshot, asset: Asset, needed_ws: float) -> float:
+    """What is needed, and the more of it the less the car takes: down to a quarter when full."""
+    charge, soc = snapshot.limits[asset.id].charge, _soc(snapshot, asset)
+    taper_from = charge and charge.taper_from_soc
+    if soc is None or taper_from is None or not (charge and charge.battery_ws) or taper_from == 1:
+        return needed_ws
+    each = min(_share(snapshot, asset, needed_ws), 1 - soc) / 500
+    at = [soc + each * (n + 0.5) for n in range(500)]
+    return sum(needed_ws / 500 / (1 - 0.75 * max(0, s - taper_from) / (1 - taper_from)) for s in at)
 
 
 def _rests(snapshot: Snapshot, asset: Asset) -> bool:

@@ -11,11 +11,14 @@ from drivers.base import Ability, FallbackBy
 from drivers.ocpp.profile import LOWEST_A10, Limit, Wiring
 from drivers.secret import SecretFile
 
+ZERO_CONFIRMED = "a car does not charge when the hub is gone"
+
 
 class Settings(BaseModel):
     """One charger, and the port it calls us on.
 
-    `failsafe_a` is what a session may draw when the gateway is gone; `max_a` what it may draw at all.
+    `failsafe_a` is what a session may draw when the gateway is gone; `max_a` what it may draw at all. Below
+    6 A a car does not charge then: that is only taken where it is said in so many words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +32,7 @@ class Settings(BaseModel):
     volts: float = Field(230.0, ge=100, le=250)
     max_a: float = Field(32.0, ge=6, le=80)
     failsafe_a: float | None = Field(None, ge=0, le=80)
+    failsafe_zero_confirmed: str | None = None
     lease_s: int = Field(900, ge=60, le=900)
     step_a: float = Field(0.1, ge=0.1, le=6)
     id_tag: str = Field("homeflex", min_length=1, max_length=20)
@@ -43,7 +47,15 @@ class Settings(BaseModel):
         if self.failsafe_a > self.max_a:
             raise ValueError(f"failsafe_a: {self.failsafe_a:g} is above max_a, {self.max_a:g}")
         if 0 < self.failsafe_a < LOWEST_A10 / 10:
-            raise ValueError(f"failsafe_a: {self.failsafe_a:g} is between 0 and 6 A, where nothing charges")
+            raise ValueError(
+                f"failsafe_a: {self.failsafe_a:g} is between 0 and 6 A, where nothing charges;"
+                " 6 or more would be right"
+            )
+        if self.failsafe_a == 0 and self.failsafe_zero_confirmed != ZERO_CONFIRMED:
+            raise ValueError(
+                "failsafe_a: 0 leaves the car empty when the hub is gone; 6 or more would be right,"
+                f' or failsafe_zero_confirmed = "{ZERO_CONFIRMED}"'
+            )
         return self
 
     @property

@@ -30,6 +30,8 @@ TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car i
 WS_PER_KWH = 3_600_000
 RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
 SMALL_FOR_S = 600.0  # as long must less than half of the power be seen: warming the cabin is no charging
+CAREFUL_W = 3680  # 16 A on one phase: what a car takes that nobody has seen yet; many take no more
+FULL_SHARE = 0.25  # of its power that a car still takes when nearly full
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
 
 
@@ -103,6 +105,44 @@ def power_w(snapshot: Snapshot, asset: Asset) -> int:
     was = snapshot.memory.of(asset.id)
     seen_w = was.took_w if was.takes_w is None else was.takes_w
     return _most_w(asset) if seen_w is None else min(seen_w, _most_w(asset))
+
+
+def is_known(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether this car, or the one before it, was ever seen to draw what it takes."""
+    was = snapshot.memory.of(asset.id)
+    return was.takes_w is not None or was.took_w is not None
+
+
+def careful_w(snapshot: Snapshot, asset: Asset) -> int:
+    """What the car surely draws when it may: as was seen, else what a small one takes."""
+    return power_w(snapshot, asset) if is_known(snapshot, asset) else min(CAREFUL_W, _most_w(asset))
+
+
+def charging_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
+    """How long the car takes for so much energy (metered) if nothing holds it.
+
+    From `taper_from_soc` on its power falls in a straight line to a quarter at full; where the SoC is
+    unknown nobody can tell when, and it does not.
+    """
+    charge, known = snapshot.limit(asset.id).charge, soc(snapshot, asset)
+    even_s = need / careful_w(snapshot, asset)
+    if charge is None or known is None or charge.battery_ws is None or charge.taper_from_soc is None:
+        return even_s
+    end = min(1.0, known.value + _share(snapshot, asset, need))
+    return even_s * _slowness(known.value, end, charge.taper_from_soc)
+
+
+def _slowness(begin: float, end: float, taper_from: float) -> float:
+    """How many times longer it takes from one SoC to another for the power that falls from `taper_from` on:
+    the mean of 1 / (share of the power)."""
+    if end <= taper_from or taper_from >= 1.0:
+        return 1.0
+    if end <= begin:
+        return 1.0 / FULL_SHARE
+    falls = (1.0 - FULL_SHARE) / (1.0 - taper_from)
+    tapers = max(begin, taper_from)
+    first, last = (1.0 - falls * (at - taper_from) for at in (tapers, end))
+    return (tapers - begin + math.log(first / last) / falls) / (end - begin)
 
 
 def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:

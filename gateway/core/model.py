@@ -257,7 +257,8 @@ class Charge:
 
     Below `min_soc` nothing holds it, at `max_soc` it is held off, `target_soc` is reached by each of
     `deadlines`. `need_ws` is what it needs (metered) from plug-in on while its SoC is unknown;
-    `efficiency` is what of the metered energy reaches the battery.
+    `efficiency` is what of the metered energy reaches the battery. From `taper_from_soc` on a car takes ever
+    less (None: it takes the same up to full).
     """
 
     battery_ws: int | None = None
@@ -267,6 +268,7 @@ class Charge:
     need_ws: int | None = None
     efficiency: float = 0.9
     deadlines: tuple[Deadline, ...] = ()  # in order
+    taper_from_soc: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Comfort(Section):
         return self
 
 
+TAPER_FROM_SOC = 0.8  # a house's power is little to a battery: most cars hold it to here and beyond
 Starts = Annotated[Whole, Field(ge=0, le=24)]  # 0: as often as it likes
 
 
@@ -158,6 +159,7 @@ class Charge(Section):
     ready_by: tuple[ReadyBy, ...] = ()
     need_kwh: Annotated[Number, Field(gt=0, le=300)] | None = None
     efficiency: Annotated[Number, Field(ge=0.5, le=1), NoPercent] = 0.9
+    taper_from_soc: Share = TAPER_FROM_SOC
 
     @property
     def names_soc(self) -> bool:

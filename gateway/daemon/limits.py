@@ -81,6 +81,7 @@ def _charge(charge: household.Charge, deadlines: tuple[Deadline, ...]) -> Charge
         need_ws=_ws(charge.need_kwh),
         efficiency=charge.efficiency,
         deadlines=deadlines,
+        taper_from_soc=charge.taper_from_soc,
     )
 
 

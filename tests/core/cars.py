@@ -38,7 +38,7 @@ EV = Asset(
 MORNING = Deadline(UTC + 10 * 3600, "07:00 local")
 NEXT_DAY = Deadline(UTC + 34 * 3600, "07:00 local")
 CHARGE = Charge(60 * KWH, 0.2, 0.8, 0.9, 20 * KWH, 0.9, (MORNING, NEXT_DAY))
-PLUGGED = AssetMemory(plugged=Mark(NOW - 3600, 100 * KWH, "charger.import_ws"))
+PLUGGED = AssetMemory(plugged=Mark(NOW - 3600, 100 * KWH, "charger.import_ws"), took_w=7360)
 
 
 def reading(value: float, age_s: float = 0.0, source: str = "charger.soc") -> Reading:

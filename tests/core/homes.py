@@ -83,6 +83,7 @@ def charges(draw: st.DrawFn) -> Charge:
         draw(st.none() | st.just(10 * 3_600_000)),
         0.9,
         tuple(Deadline(UTC + end, "07:00 local") for end in ends),
+        draw(st.none() | st.sampled_from([0.5, 0.8, 1.0])),
     )
 
 

@@ -100,6 +100,57 @@ def test_while_nobody_can_tell_whether_a_car_is_there_one_is() -> None:
     assert held(decide(home(state=state(0.1, there=None)))) is None
 
 
+# --- how fast it charges ------------------------------------------------------------------------------
+
+FULL = replace(CHARGE, target_soc=1.0, max_soc=1.0, taper_from_soc=0.8)
+TO_FULL_S = (
+    (0.3 + 0.2 / 0.75 * math.log(4)) * 60 * KWH / 0.9 / 7360
+)  # from half: the last fifth takes 1.85 times as long
+
+
+def test_the_latest_start_of_a_car_that_takes_less_when_nearly_full_is_earlier() -> None:
+    in_time, late = (home(charge=FULL, utc_s=MORNING.utc_s - TO_FULL_S / 0.8 + s) for s in (-2, 2))
+    assert (held(decide(in_time)), decide(in_time).given[0].extent) == (0, Extent.FULL)
+    given_w = held(decide(late))
+    assert given_w is not None
+    assert 0.8 * 7360 <= given_w <= 1.05 * 0.8 * 7360 + 25
+
+
+@pytest.mark.parametrize(
+    ("soc", "taper_from", "longer"),
+    [
+        (0.5, None, 1.0),
+        (0.5, 1.0, 1.0),
+        (0.5, 0.8, 1.339),
+        (0.9, 0.8, 2.443),
+        (1.0, 0.8, 4.0),
+        (None, 0.8, 1.0),
+    ],
+)
+def test_what_is_needed_takes_longer_the_nearer_it_is_to_full(
+    soc: float | None, taper_from: float | None, longer: float
+) -> None:
+    asked = replace(FULL, taper_from_soc=taper_from, target_soc=None, need_ws=40 * KWH)
+    snapshot = home(charge=asked, state=state(soc))
+    assert charging.charging_s(snapshot, EV, 40 * KWH) * 7360 / (40 * KWH) == pytest.approx(longer, abs=0.001)
+
+
+def test_a_car_that_nobody_has_seen_is_reckoned_small_and_shows_first_what_it_takes() -> None:
+    unseen = replace(PLUGGED, took_w=None)
+    latest_s = NEED_WS / (0.8 * 3680)
+    assert held(decide(home(was=unseen, utc_s=MORNING.utc_s - latest_s - 1))) == 0
+    late = home(was=unseen, utc_s=MORNING.utc_s - latest_s + 1)
+    assert held(decide(late)) is None
+    assert (
+        decide(late).given[0].text
+        == "20.00 kWh still needed by 07:00 local, and how fast it charges is not known yet"
+    )
+    drawing = {"ev": replace(state(), power_w=reading(7300.0))}
+    shown = later(later(replace(late, states=drawing), 120), 1)
+    assert shown.memory.of("ev").takes_w == 7300
+    assert held(decide(later(shown, 1))) == 0, "there is time enough for so fast a car"
+
+
 # --- ready by -----------------------------------------------------------------------------------------
 
 NEED_WS = 0.3 * 60 * KWH / 0.9

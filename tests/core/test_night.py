@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +19,12 @@ from gateway.core.memory import remember
 from gateway.core.model import (
     AssetMemory,
     AssetState,
+    Charge,
     Kind,
     Step,
 )
 from tests.core.cars import (
+    CHARGE,
     EV,
     KWH,
     MORNING,
@@ -41,12 +44,16 @@ class Car:
     soc: float
     ramps_w_s: float = 500.0
     takes_w: float = 7360.0
+    tapers_from: float = 1.0
     power_w: float = 0.0
     register_ws: float = 100.0 * KWH
 
     def lives(self, allowed_w: int | None, for_s: float) -> None:
         """So many seconds at no more than allowed."""
         goal_w = self.takes_w if allowed_w is None else min(self.takes_w, allowed_w)
+        if self.soc > self.tapers_from:
+            share = 1 - 0.75 * (self.soc - self.tapers_from) / (1 - self.tapers_from)
+            goal_w = min(goal_w, self.takes_w * share)
         if self.soc >= 1.0:
             goal_w = 0.0
         up_s = min(for_s, max(0.0, goal_w - self.power_w) / self.ramps_w_s)
@@ -69,7 +76,12 @@ class Night:
 
 
 def night(
-    car: Car, hours: float, caps: list[int], shows: Callable[[Car], float | None], typed: float | None = None
+    car: Car,
+    hours: float,
+    caps: list[int],
+    shows: Callable[[Car], float | None],
+    typed: float | None = None,
+    charge: Charge = CHARGE,
 ) -> Night:
     """A car plugged in so many hours before the deadline, under caps that follow each other."""
     step_s = 15.0
@@ -80,7 +92,9 @@ def night(
         for n, watts in enumerate(caps)
     )
     asked = replace(cap(), steps=steps)
-    now = home(utc_s=start_utc_s, was=AssetMemory(), instructions=(asked,), state=_seen(car, shows))
+    now = home(
+        utc_s=start_utc_s, was=AssetMemory(), instructions=(asked,), state=_seen(car, shows), charge=charge
+    )
     highest, switched, moved, level, lowest = car.soc, 0, 0, 0.0, math.inf
     at_deadline = car.soc
     while now.utc_s < MORNING.utc_s + 1800:
@@ -161,3 +175,26 @@ def test_a_car_that_draws_less_than_its_charger_starts_in_time_once_that_was_see
     went = night(Car(soc, takes_w=takes_w), hours, free + off, lambda _car: None, typed=soc)
     possible = soc + takes_w * (hours * 3600 - 30) * 0.9 / (60 * KWH)
     assert went.soc >= min(0.8, possible) - 0.002
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(0.25, 0.7), st.floats(6, 12), st.sampled_from([3000.0, 3680.0, 5000.0, 7360.0]))
+def test_a_car_that_nobody_has_seen_and_is_capped_from_plug_in_is_ready_on_its_first_night(
+    soc: float, hours: float, takes_w: float
+) -> None:
+    went = night(Car(soc, takes_w=takes_w), hours, [0] * 9, lambda _car: None, typed=soc)
+    possible = soc + takes_w * (hours * 3600 - 30) * 0.9 / (60 * KWH)
+    assert went.soc >= min(0.8, possible) - 0.002
+    assert went.switched <= 6
+
+
+@pytest.mark.parametrize(("soc", "tapers_from"), [(0.3, 0.7), (0.5, 0.5), (0.7, 0.5)])
+def test_a_car_that_takes_less_when_nearly_full_starts_as_much_earlier(
+    soc: float, tapers_from: float
+) -> None:
+    """At 0.95 it takes a third of its power; without the reckoning it would be late by an hour."""
+    charge = replace(CHARGE, target_soc=0.95, max_soc=1.0, taper_from_soc=tapers_from)
+    car = Car(soc, tapers_from=tapers_from)
+    caps = [7360] + [0] * 9
+    went = night(car, 12, caps, lambda car: math.floor(car.soc * 1000) / 1000, charge=charge)
+    assert went.soc >= 0.95 - 0.002

@@ -91,7 +91,7 @@ def test_a_charge_becomes_limits_in_watt_seconds() -> None:
     assert (charge.min_soc, charge.target_soc, charge.max_soc, charge.efficiency) == (0.2, 0.8, 0.9, 0.9)
     assert limits()["freezer"].charge is None
     bare = spoilt('ready_by = "07:00"\n', "").replace("target_soc = 0.8\n", "").replace("need_kwh = 20\n", "")
-    assert limits(bare)["ev"].charge == Charge(216_000_000, 0.2, None, 0.9)
+    assert limits(bare)["ev"].charge == Charge(216_000_000, 0.2, None, 0.9, taper_from_soc=0.8)
 
 
 def test_ready_by_is_a_local_time_of_each_day_also_when_the_clocks_change() -> None:

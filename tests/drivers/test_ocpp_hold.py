@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drivers.base import Proof
-from drivers.ocpp.settings import Settings, ability
+from drivers.ocpp.settings import ZERO_CONFIRMED, Settings, ability
 from tests.drivers.ocpp_house import QUICK, Hub, home, profile_in, serving
 from tests.drivers.running import running
 from tests.fakes.charger import START_UTC_S, Charger, moment
@@ -41,7 +41,7 @@ async def test_a_lease_says_its_end_twice_and_starts_in_the_past() -> None:
 
 @pytest.mark.parametrize("failsafe_a", [32, 10, 0])
 async def test_with_the_gateway_gone_the_fail_safe_holds_within_the_lease(failsafe_a: float) -> None:
-    async with home(lease_s=LEASE_S, failsafe_a=failsafe_a) as at:
+    async with home(lease_s=LEASE_S, failsafe_a=failsafe_a, failsafe_zero_confirmed=ZERO_CONFIRMED) as at:
         await at.session()
         await at.port.holds(2300 if failsafe_a == 32 else 7360)
         charger, port = at.charger, at.port
@@ -95,7 +95,16 @@ def test_the_ability_says_what_the_charger_can_be_held_at() -> None:
     assert [held.at_or_below(power_w) for power_w in (4139, 4140, 20_000)] == [0, 4140, 11_040]
 
 
-@pytest.mark.parametrize("failsafe_a", [3, 40])
+@pytest.mark.parametrize("confirmed", [None, "yes", "true"])
+def test_a_fail_safe_of_nothing_is_taken_only_from_who_says_what_it_means(confirmed: str | None) -> None:
+    with pytest.raises(ValueError, match="6 or more would be right, or failsafe_zero_confirmed = ") as told:
+        Settings(failsafe_a=0, failsafe_zero_confirmed=confirmed)
+    assert ZERO_CONFIRMED in str(told.value)
+    assert Settings(failsafe_a=0, failsafe_zero_confirmed=ZERO_CONFIRMED).failsafe.a10 == 0
+    assert Settings(failsafe_a=6).failsafe.a10 == 60
+
+
+@pytest.mark.parametrize("failsafe_a", [3, 5.9, 40])
 def test_a_fail_safe_that_nothing_can_hold_is_an_error(failsafe_a: float) -> None:
     with pytest.raises(ValueError, match="failsafe_a"):
         Settings(failsafe_a=failsafe_a)

@@ -52,11 +52,11 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory, now: AssetMem
     """`now` with the starts we caused since a day: one more where an off of ours has just ended."""
     limits = snapshot.limit(asset.id).care
     if limits.starts_per_hour is None and limits.starts_per_day is None:
-        return replace(now, starts_s=())
+        return replace(now, starts_s=()) if now.starts_s else now
     starts_s = tuple(at_s for at_s in now.starts_s if snapshot.now_s - at_s < DAY_S)
     if was.held_w == 0 and now.held_w != 0:
         starts_s = (*starts_s, snapshot.now_s)
-    return replace(now, starts_s=starts_s[-STARTS_KEPT:])
+    return now if starts_s == now.starts_s else replace(now, starts_s=starts_s[-STARTS_KEPT:])
 
 
 def level_since_s(memory: AssetMemory) -> float | None:

@@ -2,6 +2,8 @@
 charged as fast as that takes once its latest start has passed.
 
 Rank: with comfort. The latest start leaves a fifth of the power unused: chargers and cars ramp, and share.
+It reckons with what this car was seen to take, less and less of it when nearly full; with a small car's power
+until it was seen, and then the first thing a late car does is to show it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core.charging import WS_PER_KWH, is_plugged, need_ws, next_deadline, power_w, soc, surely_soc
+from gateway.core.charging import (
+    WS_PER_KWH,
+    careful_w,
+    charging_s,
+    is_known,
+    is_plugged,
+    need_ws,
+    next_deadline,
+    soc,
+    surely_soc,
+)
 from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank, Reason, Snapshot
 
 USED_SHARE = 0.8  # of the power, when it has to be ready in time
@@ -97,8 +109,12 @@ def _late(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     if left_s <= 0:
         until_s = snapshot.now_s + left_s + MISSED_FOR_S
         return _charges(asset, f"{needed}, it was to be ready by {deadline.words}", until_s=until_s)
-    at_least_w = _steady_w(asset, need / left_s, snapshot.memory.of(asset.id).held_w)
-    return _charges(asset, f"{needed} by {deadline.words}", at_least_w, snapshot.now_s + left_s)
+    text, until_s = f"{needed} by {deadline.words}", snapshot.now_s + left_s
+    if not is_known(snapshot, asset):
+        return _charges(asset, f"{text}, and how fast it charges is not known yet", until_s=until_s)
+    needed_w = careful_w(snapshot, asset) * charging_s(snapshot, asset, need) / left_s
+    at_least_w = _steady_w(asset, needed_w, snapshot.memory.of(asset.id).held_w)
+    return _charges(asset, text, at_least_w, until_s)
 
 
 def _steady_w(asset: Asset, needed_w: float, held_w: int | None) -> int:
@@ -135,7 +151,7 @@ def _missed(snapshot: Snapshot, asset: Asset, late_for_utc_s: float | None) -> D
 
 
 def _takes_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
-    return need / (USED_SHARE * power_w(snapshot, asset))
+    return charging_s(snapshot, asset, need) / USED_SHARE
 
 
 def _charges(asset: Asset, text: str, at_least_w: int | None = None, until_s: float = math.inf) -> Bound:
