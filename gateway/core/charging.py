@@ -30,6 +30,7 @@ TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car i
 WS_PER_KWH = 3_600_000
 RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
 SMALL_FOR_S = 600.0  # as long must less than half of the power be seen: warming the cabin is no charging
+NEARLY_ALL = 0.9  # of what car and charger can: who draws so much ramps no further
 CAREFUL_W = 3680  # 16 A on one phase: what a car takes that nobody has seen yet; many take no more
 FULL_SHARE = 0.25  # of its power that a car still takes when nearly full
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
@@ -224,13 +225,15 @@ def _seen(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
 
 
 def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:
-    """The most it drew while free, once it had ramped; a battery that is nearly full draws less again."""
+    """The most it drew while free, once ramped; a battery that is nearly full draws less again."""
     power = snapshot.state(asset.id).power_w
     if power is None or (asset.ability.range_w and power.value < asset.ability.range_w[0]):
         return was.takes_w
     drawn_w, known_w = round(power.value), was.took_w if was.takes_w is None else was.takes_w
     if known_w is not None and drawn_w > known_w:
         return drawn_w
+    if drawn_w >= NEARLY_ALL * _most_w(asset):
+        return max(was.takes_w or 0, drawn_w)
     if was.free_since_s is None:
         return was.takes_w
     if snapshot.now_s - was.free_since_s < (RAMPS_FOR_S if 2 * drawn_w >= _most_w(asset) else SMALL_FOR_S):

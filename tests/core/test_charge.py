@@ -205,6 +205,12 @@ def drawn(snapshot: Snapshot, power_w: float, for_s: int) -> Snapshot:
     return snapshot
 
 
+def test_a_car_that_draws_nearly_all_there_is_has_shown_what_it_takes_at_once() -> None:
+    unseen = replace(home(), memory=Memory(NOW - 1, {"ev": replace(PLUGGED, took_w=None)}))
+    assert drawn(unseen, 6000.0, 10).memory.of("ev").takes_w is None
+    assert drawn(unseen, 7000.0, 10).memory.of("ev").takes_w == 7000
+
+
 @pytest.mark.parametrize(
     ("power_w", "for_s", "takes_w"),
     [(900, 7200, 7360), (1370, 7200, 7360), (3000, 590, 7360), (3000, 630, 3000), (1400, 630, 1400)],
