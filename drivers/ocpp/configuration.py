@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from drivers.base import DeviceEvent, DevicePort, JsonValue
 from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls
-from drivers.ocpp.connection import PING_S, Negative, NoAnswer
+from drivers.ocpp.connection import PING_S, Lost, Negative, NoAnswer
 from drivers.ocpp.field import word
-from drivers.ocpp.keys import NEEDED, Keys, keys_in
+from drivers.ocpp.keys import NEEDED, keys_in
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
 
@@ -31,37 +31,44 @@ class Configuration:
         self._station = station
         self._calls = calls
 
-    async def read(self) -> Keys:
-        """What the charger tells of itself: all keys, else those we need, else nothing."""
+    async def read(self) -> None:
+        """Have the charger tell of itself: all keys, else those we need, else what it told before.
+
+        Raises:
+            Lost: the connection ended.
+        """
         for name, keys in ((_ALL_KEYS, ()), (_SOME_KEYS, NEEDED)):
-            if name in self._station.mute:
+            if self._station.is_mute(name):
                 continue
             try:
-                return keys_in([await self._calls.ask(v16.get_configuration(keys))])
+                answer = await self._calls.ask(v16.get_configuration(keys), name)
+            except Lost:
+                raise
             except NoAnswer:
-                self._station.mute.add(name)
-                if self._calls.connection.ended:
-                    raise
+                continue
             except Negative:
-                self._station.mute.add(name)
-        return Keys({})
+                self._station.cannot(name)
+            else:
+                self._station.told_keys(keys_in([answer]))
+                return
 
-    async def write(self, keys: Keys) -> None:
+    async def write(self) -> None:
         """Set what differs. What is refused stays as it is.
 
         Raises:
-            NoAnswer: the connection ended.
+            Lost: the connection ended.
         """
-        await self._measure(_SAMPLED, keys)
-        await self._set("MeterValueSampleInterval", str(self._settings.sample_s), keys)
-        await self._measure(_ALIGNED, keys)
-        await self._set("ClockAlignedDataInterval", str(ALIGNED_S), keys)
-        if keys.number("WebSocketPingInterval") in (None, 0):
-            await self._set("WebSocketPingInterval", str(int(PING_S)), keys)
-        await self._set("AuthorizeRemoteTxRequests", "false", keys)
+        await self._measure(_SAMPLED)
+        await self._set("MeterValueSampleInterval", str(self._settings.sample_s))
+        await self._measure(_ALIGNED)
+        await self._set("ClockAlignedDataInterval", str(ALIGNED_S))
+        if self._station.keys.number("WebSocketPingInterval") in (None, 0):
+            await self._set("WebSocketPingInterval", str(int(PING_S)))
+        await self._set("AuthorizeRemoteTxRequests", "false")
 
-    async def _measure(self, key: str, keys: Keys) -> None:
+    async def _measure(self, key: str) -> None:
         """Ask for as much as the charger takes; each try replaces the list, so the last one taken stands."""
+        keys = self._station.keys
         current = [part.strip() for part in (keys.value(key) or "").split(",") if part.strip()]
         if keys.is_read_only(key) or current == self._taken(key):
             return
@@ -70,27 +77,26 @@ class Configuration:
         for wanted in _ladder(keys.number(f"{key}MaxLength") or len(_MEASURANDS)):
             if set(wanted) == set(current):
                 return
-            if await self._set(key, ",".join(wanted), keys):
+            if await self._set(key, ",".join(wanted)):
                 await self._keep(key, list(wanted))
                 return
-        await self._keep(key, list(current))
+        if not self._station.is_mute(key):
+            await self._keep(key, list(current))
 
-    async def _set(self, key: str, value: str, keys: Keys) -> bool:
+    async def _set(self, key: str, value: str) -> bool:
+        keys = self._station.keys
         if (keys.value(key) or "").casefold() == value.casefold():
             return True
-        if key in self._station.mute or keys.is_read_only(key):
+        if self._station.is_mute(key) or keys.is_read_only(key):
             return False
         try:
-            status = word((await self._calls.ask(v16.change_configuration(key, value))).get("status"))
-        except Negative:
-            return False
-        except NoAnswer:
-            self._station.mute.add(key)
-            if self._calls.connection.ended:
-                raise
+            status = word((await self._calls.ask(v16.change_configuration(key, value), key)).get("status"))
+        except Lost:
+            raise
+        except (Negative, NoAnswer):
             return False
         if status == "NotSupported":
-            self._station.mute.add(key)
+            self._station.cannot(key)
         if status == "RebootRequired":
             text = f"{key} counts only after the charger was started anew"
             self._port.report(DeviceEvent("rebootRequired", text, "info"))

@@ -29,13 +29,17 @@ PING_S = 20.0
 HEARTBEAT_S = 60  # asked of every charger
 SILENT_AFTER_S = 3.0 * HEARTBEAT_S  # of a charger that answers no ping ...
 UNPINGED_AFTER_S = 3.0 * PING_S + 15  # ... and of one that did
-TIMEOUTS_MAX = 2  # in a row: it is stuck, and a new connection helps
+TIMEOUTS_MAX = 2  # in a row, with nothing heard meanwhile: it is stuck, and a new connection helps
 
 _GOING_AWAY = 1001
 
 
 class NoAnswer(Unreachable):
     """The charger did not answer a call in time, or went away meanwhile."""
+
+
+class Lost(NoAnswer):
+    """The connection ended before the charger answered: that says nothing of what it can."""
 
 
 class Superseded(Unreachable):
@@ -99,16 +103,31 @@ class Connection:
             self._pump.result()
 
     async def call(
-        self, action: str, build: Build, *, timeout_s: float, key: str | None = None, urgent: bool = False
+        self,
+        action: str,
+        build: Build,
+        *,
+        timeout_s: float,
+        yields_after_s: float = math.inf,
+        key: str | None = None,
+        urgent: bool = False,
     ) -> Payload:
-        """Ask the charger.
+        """Ask the charger; see `Rpc.call`.
 
         Raises:
-            NoAnswer: not in time, or the connection ended.
+            NoAnswer: not in time; `Lost`: the connection ended.
             Superseded: the call was not made.
             Negative: it answered with an error.
         """
-        ticket = self._rpc.call(action, build, self._now_s(), timeout_s=timeout_s, key=key, urgent=urgent)
+        ticket = self._rpc.call(
+            action,
+            build,
+            self._now_s(),
+            timeout_s=timeout_s,
+            yields_after_s=yields_after_s,
+            key=key,
+            urgent=urgent,
+        )
         future: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
         self._futures[ticket] = future
         self._digest()
@@ -169,8 +188,7 @@ class Connection:
         ping_s = self._now_s() + PING_S
         while not self.ended:
             silent_s = self._heard_s + (UNPINGED_AFTER_S if self._pongs else SILENT_AFTER_S)
-            await self._rest(min(ping_s, silent_s, self._rpc.due_s or math.inf))
-            now_s = self._now_s()
+            now_s = await self._rest(min(ping_s, silent_s, self._rpc.due_s or math.inf))
             self._rpc.tick(now_s)
             self._digest()
             if self._rpc.timeouts_in_a_row >= TIMEOUTS_MAX:
@@ -189,13 +207,15 @@ class Connection:
             self._outgoing.clear()
             await self._flush()
 
-    async def _rest(self, until_s: float) -> None:
+    async def _rest(self, until_s: float) -> float:
+        """Wait for a call or until then; the moment it is. The loop may wake us a tick early."""
         self._wake.clear()
         try:
             async with asyncio.timeout_at(until_s):
                 await self._wake.wait()
         except TimeoutError:
-            pass
+            return max(until_s, self._now_s())
+        return self._now_s()
 
     async def _ping(self) -> None:
         try:
@@ -242,7 +262,7 @@ class Connection:
             return Superseded("no longer needed")
         if failure is Failure.TIMEOUT:
             return NoAnswer("the charger did not answer in time")
-        return NoAnswer(f"the connection ended: {self.why}")
+        return Lost(f"the connection ended: {self.why}")
 
     def _settle(self, ticket: int, outcome: Payload | Exception) -> None:
         future = self._futures.pop(ticket, None)

@@ -11,7 +11,6 @@ from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
 from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
 from drivers.ocpp.connection import Negative, NoAnswer
-from drivers.ocpp.keys import Keys
 from drivers.ocpp.profile import FAILSAFE_ID, Limit, Profile, Purpose
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
@@ -59,14 +58,11 @@ class DefaultsBudget:
 class Failsafe:
     """The default of one charger."""
 
-    def __init__(
-        self, settings: Settings, port: DevicePort, station: Station, calls: Calls, keys: Keys
-    ) -> None:
+    def __init__(self, settings: Settings, port: DevicePort, station: Station, calls: Calls) -> None:
         self._settings = settings
         self._port = port
         self._station = station
         self._calls = calls
-        self._keys = keys
         self._budget = DefaultsBudget(port)
 
     async def settle(self, in_force: Limit | None, look: Callable[[], Awaitable[Limit | None]]) -> None:
@@ -79,7 +75,7 @@ class Failsafe:
         is_lost = is_least and in_force is not None and in_force.a10 > wanted.a10
         if has_it and is_lost and self._port.facts.get(_FACT_HIDDEN) == note:
             return  # it was seen not to be shown though it had just been laid
-        if _FACT in self._station.mute or (has_it and not is_lost):
+        if self._station.is_mute(_FACT) or (has_it and not is_lost):
             return
         if has_it and self._budget.is_spent:
             return
@@ -97,14 +93,14 @@ class Failsafe:
             is_hidden = shown is not None and shown.a10 > wanted.a10
             await self._port.facts.put(_FACT_HIDDEN, note if is_hidden else None)
         if not laid:
-            self._station.mute.add(_FACT)
+            self._station.cannot(_FACT)
             text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"
             self._station.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
 
     async def _lay(self, limit: Limit) -> bool:
         now_s = self._station.charger_utc_s()
         connector = self._settings.connector
-        first, other = self._keys.units
+        first, other = self._station.keys.units
         for target, unit, since_s in (
             (connector, first, None),
             (connector, other, None),

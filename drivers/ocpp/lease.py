@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
 from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
-from drivers.ocpp.connection import Negative, NoAnswer
+from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.failsafe import LEVEL, DefaultsBudget
 from drivers.ocpp.field import word
-from drivers.ocpp.keys import Keys
 from drivers.ocpp.profile import DEFAULT_LEASE_ID, LEASE_ID, End, Lease, Limit, Profile, Purpose, Unit
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
@@ -45,14 +44,11 @@ class Way:
 class Leases:
     """The leases of one charger over one connection."""
 
-    def __init__(
-        self, settings: Settings, port: DevicePort, station: Station, calls: Calls, keys: Keys
-    ) -> None:
+    def __init__(self, settings: Settings, port: DevicePort, station: Station, calls: Calls) -> None:
         self._settings = settings
         self._port = port
         self._station = station
         self._calls = calls
-        self._keys = keys
         self._budget = DefaultsBudget(port)
 
     async def lay(self, session: Session, aim: Aim) -> Way:
@@ -102,19 +98,22 @@ class Leases:
 
     async def in_force(self) -> Limit | None:
         """What the charger says holds now; None: it cannot tell, and is not asked again."""
-        if COMPOSITE in self._station.mute:
+        if self._station.is_mute(COMPOSITE):
             return None
         way = self._known()
-        unit = way.unit if way else self._keys.units[0]
+        unit = way.unit if way else self._station.keys.units[0]
+        message = v16.get_composite(self._settings.connector, unit)
         try:
-            answer = await self._calls.ask(v16.get_composite(self._settings.connector, unit))
-        except (NoAnswer, Negative):
-            if self._calls.connection.ended:
-                raise  # a lost connection says nothing of what the charger can
+            answer = await self._calls.ask(message, COMPOSITE, is_short=True)  # the next limit waits for it
+        except Lost:
+            raise
+        except NoAnswer:
+            return None
+        except Negative:
             answer = {}
         value = v16.composite_limit(answer, unit)
         if value is None:
-            self._station.mute.add(COMPOSITE)
+            self._station.cannot(COMPOSITE)
             return None
         value = min(value, 1e6) + _ROUNDED[unit]
         wiring = self._settings.wiring
@@ -141,12 +140,13 @@ class Leases:
         """All that are worth a try: those for the session first, of each kind the one taken last in front."""
         known = self._known()
         ways = self._session_ways() if session.id is not None else []
-        if self._keys.has_levels:
-            ways += [Way(Purpose.ANY_SESSION, unit, ABOVE_FAILSAFE) for unit in self._keys.units]
+        keys = self._station.keys
+        if keys.has_levels:
+            ways += [Way(Purpose.ANY_SESSION, unit, ABOVE_FAILSAFE) for unit in keys.units]
         return sorted(ways, key=lambda way: (way.purpose is Purpose.ANY_SESSION, way != known))
 
     def _session_ways(self) -> list[Way]:
-        levels, units = self._keys.stack_levels, self._keys.units
+        levels, units = self._station.keys.stack_levels, self._station.keys.units
         said_both = [Way(Purpose.SESSION, unit, level) for level in levels for unit in units]
         return said_both + [Way(Purpose.SESSION, units[0], 0, end) for end in (End.DURATION, End.VALID_TO)]
 

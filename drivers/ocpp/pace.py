@@ -13,6 +13,7 @@ class Pace:
     reconnect_s: float = 20.0  # for one that hung up; chargers back off up to 20 s after a network fault
     boot_s: float = 25.0  # before we call a charger that says nothing of a start
     quiet_s: float = 5.0  # ... and one that says something else first: it has started before
+    question_s: float = 3.0  # that a limit waits for the answer to a question
     known_s: float = 30.0  # for a word on whether a session runs
     adopt_s: float = 5.0  # for the id of a session whose start nobody heard
     change_s: float = 10.0  # between two limits, the second above the first

@@ -2,11 +2,15 @@
 
 No socket and no clock: moments are handed in, on any clock that only goes forward. One CALL of ours is in
 flight at a time; the others wait, urgent ones in front, and of those with one key only the newest.
+
+One that yields is soon waited for no longer when an urgent one waits: OCPP-J 4.1.1 lets the next go when the
+one before was answered or has timed out, and leaves to us when that is. A late answer still counts.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,6 +21,7 @@ from typing import Any
 LONGEST_QUEUE = 16
 ANSWERS_KEPT = 16  # a CALL that comes twice with one id is answered twice and acted on once
 ANSWERS_KEPT_S = 60.0  # later it is a charger that counts its messages anew
+SPEAKS_WITHIN_S = 180.0  # three heartbeats: one that says something so often is there
 LONGEST_ID = 255  # OCPP-J 4.1.4 allows 36; what is longer is still echoed, within reason
 
 NOT_IMPLEMENTED = "NotImplemented"
@@ -78,6 +83,7 @@ class _Call:
     action: str
     build: Build
     timeout_s: float
+    yields_after_s: float
     key: str | None
     urgent: bool
 
@@ -87,6 +93,8 @@ class _Flight:
     ticket: int
     id: str
     due_s: float
+    yields_s: float
+    heard_after_s: float  # what is said later shows that it is there, though it does not answer
 
 
 @dataclass(slots=True)
@@ -99,7 +107,7 @@ class Rpc:
     """One connection's calls in both directions. `violation` is this version's code for a malformed CALL."""
 
     def __init__(self, violation: str = "FormationViolation") -> None:
-        self.timeouts_in_a_row = 0
+        self.timeouts_in_a_row = 0  # of calls to one from which nothing at all was heard
         self.unread = 0  # frames that are nothing OCPP-J knows
         self.late = 0  # answers to nothing, or to a CALL that was given up
         self._violation = violation
@@ -107,6 +115,8 @@ class Rpc:
         self._tickets = 0
         self._waiting: list[_Call] = []
         self._flight: _Flight | None = None
+        self._aside: _Flight | None = None  # it yielded, and may still be answered
+        self._heard_s = -math.inf
         self._closed = False
         self._heard: OrderedDict[tuple[str, int], _Heard] = OrderedDict()
         self._events: list[Event] = []
@@ -127,7 +137,10 @@ class Rpc:
     @property
     def due_s(self) -> float | None:
         """When `tick` has something to do."""
-        return self._flight.due_s if self._flight else None
+        moments_s = [flight.due_s for flight in self._open()]
+        if self._flight and self._may_yield():
+            moments_s.append(self._flight.yields_s)
+        return min(moments_s, default=None)
 
     # --- our calls ----------------------------------------------------------------------------------
 
@@ -138,15 +151,18 @@ class Rpc:
         now_s: float,
         *,
         timeout_s: float,
+        yields_after_s: float = math.inf,
         key: str | None = None,
         urgent: bool = False,
     ) -> int:
         """Ask the other side, as soon as it is our turn; the ticket names the call in the events.
 
+        One that yields is a question: once it was out for `yields_after_s`, an urgent call waits no longer
+        for its answer.
         A waiting call with the same `key` is superseded. A full queue drops its oldest that is not urgent.
         """
         self._tickets += 1
-        call = _Call(self._tickets, action, build, timeout_s, key, urgent)
+        call = _Call(self._tickets, action, build, timeout_s, yields_after_s, key, urgent)
         if self._closed:
             self._events.append(Failed(call.ticket, Failure.CLOSED))
             return call.ticket
@@ -160,33 +176,63 @@ class Rpc:
 
     def tick(self, now_s: float) -> None:
         """Give up what was not answered in time."""
-        if self._flight and now_s >= self._flight.due_s:
-            self.timeouts_in_a_row += 1
-            self._events.append(Failed(self._flight.ticket, Failure.TIMEOUT))
-            self._flight = None
-            self._send_next(now_s)
+        for flight in self._open():
+            if now_s >= flight.due_s:
+                is_there = self._heard_s > flight.heard_after_s
+                self.timeouts_in_a_row = 0 if is_there else self.timeouts_in_a_row + 1
+                self._events.append(Failed(flight.ticket, Failure.TIMEOUT))
+                self._land(flight)
+        self._send_next(now_s)
 
     def close(self) -> None:
         """The connection is gone: every call of ours has failed."""
         self._closed = True
-        tickets = [self._flight.ticket] if self._flight else []
-        tickets += [call.ticket for call in self._waiting]
+        tickets = [flight.ticket for flight in self._open()] + [call.ticket for call in self._waiting]
         self._events += [Failed(ticket, Failure.CLOSED) for ticket in tickets]
-        self._flight, self._waiting = None, []
+        self._flight, self._aside, self._waiting = None, None, []
 
     def _drop(self, call: _Call) -> None:
         self._waiting.remove(call)
         self._events.append(Failed(call.ticket, Failure.SUPERSEDED))
 
+    def _open(self) -> list[_Flight]:
+        return [flight for flight in (self._aside, self._flight) if flight]
+
+    def _land(self, flight: _Flight) -> None:
+        if flight is self._flight:
+            self._flight = None
+        else:
+            self._aside = None
+
+    def _may_yield(self) -> bool:
+        """Whether something urgent waits, and no call yielded before."""
+        return self._aside is None and self._urgent() is not None
+
+    def _urgent(self) -> _Call | None:
+        return next((waiting for waiting in self._waiting if waiting.urgent), None)
+
+    def _next(self) -> _Call | None:
+        """Whose turn it is; what is not urgent waits for the one that yielded too."""
+        if (urgent := self._urgent()) or self._aside:
+            return urgent
+        return self._waiting[0] if self._waiting else None
+
     def _send_next(self, now_s: float) -> None:
-        while self._flight is None and self._waiting:
-            call = next((waiting for waiting in self._waiting if waiting.urgent), self._waiting[0])
+        if self._flight and now_s >= self._flight.yields_s and self._may_yield():
+            self._aside, self._flight = self._flight, None
+        while self._flight is None and (call := self._next()):
             payload = call.build()
             if payload is None:
                 self._drop(call)
                 continue
             self._waiting.remove(call)
-            self._flight = _Flight(call.ticket, f"{self._prefix}-{call.ticket}", now_s + call.timeout_s)
+            self._flight = _Flight(
+                call.ticket,
+                f"{self._prefix}-{call.ticket}",
+                due_s=now_s + call.timeout_s,
+                yields_s=now_s + call.yields_after_s,
+                heard_after_s=now_s - (SPEAKS_WITHIN_S if math.isfinite(call.yields_after_s) else 0.0),
+            )
             self._texts.append(_text([2, self._flight.id, call.action, payload]))
 
     # --- their calls --------------------------------------------------------------------------------
@@ -213,6 +259,7 @@ class Rpc:
             return
         match _parsed(text):
             case [2, str() | int() as call_id, *rest] if _is_id(call_id):
+                self._heard_s = now_s
                 self._take_call(call_id, rest, hash(text), now_s)
             case [3, str() | int() as call_id, *rest]:
                 payload = rest[0] if rest and isinstance(rest[0], dict) else {}
@@ -242,12 +289,14 @@ class Rpc:
             self._events.append(asked)
 
     def _take_answer(self, call_id: str | int, event: Callable[[int], Event], now_s: float) -> None:
-        if self._flight is None or self._flight.id != call_id:
+        self._heard_s = now_s
+        flight = next((flight for flight in self._open() if flight.id == call_id), None)
+        if flight is None:
             self.late += 1
             return
         self.timeouts_in_a_row = 0
-        self._events.append(event(self._flight.ticket))
-        self._flight = None
+        self._events.append(event(flight.ticket))
+        self._land(flight)
         self._send_next(now_s)
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from drivers.base import DevicePort, Refused
-from drivers.ocpp.calls import Calls
+from drivers.ocpp.calls import Calls, question_s
 from drivers.ocpp.configuration import Configuration
 from drivers.ocpp.connection import HEARTBEAT_S, Connection
 from drivers.ocpp.failsafe import Failsafe
 from drivers.ocpp.hold import Hold
-from drivers.ocpp.keys import Keys
 from drivers.ocpp.lease import Leases
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.rpc import Payload
@@ -42,8 +42,9 @@ class Conversation:
         self._connection = connection
         self._learned = learned
         self._pace = pace
-        self._calls = Calls(connection, settings.timeout_s)
         self._station = Station(settings, port, learned)
+        self._question_s = question_s(settings.timeout_s, pace.question_s)
+        self._calls = Calls(connection, settings.timeout_s, self._question_s, self._station.unanswered)
         self._station.stir = self._stir
         self._opened_s = port.monotonic()
         self._wakes: list[asyncio.Event] = []
@@ -70,20 +71,22 @@ class Conversation:
 
     async def _talk(self) -> None:
         await self._may_call()
-        configuration = Configuration(self._settings, self._port, self._station, self._calls)
-        keys = await configuration.read()
-        leases = Leases(self._settings, self._port, self._station, self._calls, keys)
+        leases = Leases(self._settings, self._port, self._station, self._calls)
         hold = Hold(self._settings, self._port, self._station, leases, self._pace)
-        await _together(self._holding(hold), self._tend(configuration, keys, leases, hold))
+        has_read = asyncio.Event()
+        await _together(self._holding(hold, has_read), self._tend(leases, hold, has_read))
 
-    async def _tend(self, configuration: Configuration, keys: Keys, leases: Leases, hold: Hold) -> None:
+    async def _tend(self, leases: Leases, hold: Hold, has_read: asyncio.Event) -> None:
         """Set the charger up, again after each of its starts, and keep the conversation useful."""
+        configuration = Configuration(self._settings, self._port, self._station, self._calls)
         upkeep = Upkeep(
-            self._settings, self._port, self._station, self._calls, keys, self._pace, hold.first_profile
+            self._settings, self._port, self._station, self._calls, self._pace, hold.first_profile
         )
-        failsafe = Failsafe(self._settings, self._port, self._station, self._calls, keys)
+        failsafe = Failsafe(self._settings, self._port, self._station, self._calls)
         woken, booted_s = self._woken(), self._station.booted_s
-        await self._set_up(configuration, keys, leases, failsafe)
+        await configuration.read()
+        has_read.set()
+        await self._set_up(configuration, leases, failsafe)
         await upkeep.learn_state()
         while True:
             await _rest(woken, await upkeep.turn())
@@ -91,19 +94,18 @@ class Conversation:
                 booted_s = self._station.booted_s
                 hold.forget()
                 self._stir()
-                await self._set_up(configuration, await configuration.read(), leases, failsafe)
+                await configuration.read()
+                await self._set_up(configuration, leases, failsafe)
                 await upkeep.learn_state()
 
-    async def _set_up(
-        self, configuration: Configuration, keys: Keys, leases: Leases, failsafe: Failsafe
-    ) -> None:
+    async def _set_up(self, configuration: Configuration, leases: Leases, failsafe: Failsafe) -> None:
         in_force = await leases.in_force() if self._station.session is None else None
         await failsafe.settle(in_force, leases.in_force)
         if self._is_storm():
             text = "the charger starts again and again; for an hour nothing in it is configured"
             self._station.tell_once("bootStorm", text)
             return
-        await configuration.write(keys)
+        await configuration.write()
 
     def _is_storm(self) -> bool:
         boots_s = self._learned.boots_s
@@ -129,9 +131,13 @@ class Conversation:
 
     # --- waking and noting ------------------------------------------------------------------------------
 
-    async def _holding(self, hold: Hold) -> None:
+    async def _holding(self, hold: Hold, has_read: asyncio.Event) -> None:
         """Keep the session at what is wanted. A want is heard here itself: the set-point is on its way
-        before anything else that its instruction leads to."""
+        before anything else that its instruction leads to. The first one waits a little for what the
+        charger says it can do, where it says so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._question_s):
+                await has_read.wait()
         while True:
             self._is_stirred = False
             wait_s = await hold.turn()

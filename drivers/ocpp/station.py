@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Sample
 from drivers.ocpp.charger_clock import ChargerClock
 from drivers.ocpp.gauge import Gauge
+from drivers.ocpp.keys import Keys
 from drivers.ocpp.meter import Metered
+from drivers.ocpp.mute import Mute
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.transactions import Transactions
 
@@ -31,8 +33,8 @@ _FACT_BY_HAND = "stoppedByHand"
 _FACT_IDENTITY = "identity"
 _FACT_OFF = "clockOff"  # how far the charger's clock is from ours (s)
 _FACT_PHASES = "phases"  # the most a session was seen to use
+_FACT_UNANSWERED = "unanswered"
 MOVED_S = 30.0  # a clock that is off by so much more than was thought ends a lease too early or too late
-MUTE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Learned:
 
     clock: ChargerClock = field(default_factory=ChargerClock)
     boots_s: deque[float] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
-    mute: set[str] = field(default_factory=set)  # calls that were not answered: not asked again
-    muted_s: float = -math.inf  # since when
+    mute: Mute = field(default_factory=Mute)
+    keys: Keys = field(default_factory=lambda: Keys({}))  # as it told them last
     told: set[str] = field(default_factory=set)  # events a person has heard of
 
 
@@ -93,9 +95,13 @@ class Station:
     # --- what others ask ----------------------------------------------------------------------------
 
     @property
-    def mute(self) -> set[str]:
-        """What this charger does not answer or cannot do; not asked again before it starts anew, later."""
-        return self._learned.mute
+    def keys(self) -> Keys:
+        """Its configuration, as far as it told it."""
+        return self._learned.keys
+
+    def is_mute(self, name: str) -> bool:
+        """Whether this charger did not answer this question, or cannot do it, and is not asked again now."""
+        return self._learned.mute.holds(name, self._port.monotonic())
 
     @property
     def is_known(self) -> bool:
@@ -125,6 +131,22 @@ class Station:
             self._learned.told.add(kind + text)
             self._port.report(DeviceEvent(kind, text, severity))
 
+    def told_keys(self, keys: Keys) -> None:
+        """It told its configuration."""
+        self._learned.keys = keys
+
+    def cannot(self, name: str) -> None:
+        """It declined this: it is not asked again for a day."""
+        self._learned.mute.add(name, self._port.monotonic())
+
+    def unanswered(self, name: str) -> None:
+        """It did not answer this question: it is not asked again for a day, also after our next start."""
+        now_s, mute = self._port.monotonic(), self._learned.mute
+        mute.add(name, now_s, unanswered=True)
+        asked = mute.encoded(now_s, self._port.utc())
+        self._unsaved[_FACT_UNANSWERED] = {"of": self.identity, "asked": asked}
+        self.stir()
+
     async def keep(self) -> None:
         """Write down what a restart must not forget.
 
@@ -145,9 +167,9 @@ class Station:
         self.booted_s = self._port.monotonic()
         self._learned.boots_s.append(self.booted_s)
         identity = " ".join(filter(None, (vendor, model, firmware)))
-        if identity != self.identity or self.booted_s - self._learned.muted_s > MUTE_S:
-            self._learned.mute.clear()  # some start anew at each connection and still do not answer
-            self._learned.muted_s = self.booted_s
+        if identity != self.identity:
+            self._learned.mute.clear()
+            self._learned.keys = Keys({})
         self.identity = identity
         self._unsaved[_FACT_IDENTITY] = self.identity
         self.stir()
@@ -240,6 +262,9 @@ class Station:
 
     def _recall(self, learned: Learned) -> None:
         """What an earlier life of the gateway learned of this charger."""
+        match self._port.facts.get(_FACT_UNANSWERED):
+            case {"of": self.identity, "asked": dict(asked)}:
+                learned.mute.decode(asked, self._port.monotonic(), self._port.utc())
         off_s, phases = self._port.facts.get(_FACT_OFF), self._port.facts.get(_FACT_PHASES)
         if not learned.clock.is_proven and isinstance(off_s, int | float):
             learned.clock.remembered_off_s = float(off_s)

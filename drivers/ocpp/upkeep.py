@@ -9,9 +9,8 @@ from contextlib import suppress
 from drivers.base import DevicePort
 from drivers.ocpp import v16
 from drivers.ocpp.calls import NO_SUCH_CALL, Calls, is_accepted
-from drivers.ocpp.connection import Negative, NoAnswer
+from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.field import word
-from drivers.ocpp.keys import Keys
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Profile
 from drivers.ocpp.settings import Settings
@@ -32,7 +31,6 @@ class Upkeep:
         port: DevicePort,
         station: Station,
         calls: Calls,
-        keys: Keys,
         pace: Pace,
         first_profile: Callable[[], Profile | None],
     ) -> None:
@@ -40,7 +38,6 @@ class Upkeep:
         self._port = port
         self._station = station
         self._calls = calls
-        self._keys = keys
         self._pace = pace
         self._first_profile = first_profile
         self._asked_s: dict[str, float] = {}  # by message: not asked for before then
@@ -77,19 +74,20 @@ class Upkeep:
         """Ask for a message unless it was asked for just now; seconds until it may be asked for again."""
         now_s, station = self._port.monotonic(), self._station
         wait_s = self._asked_s.get(message, -math.inf) - now_s
-        if _TRIGGER in station.mute or self._keys.can_trigger is False:
+        if station.is_mute(_TRIGGER) or station.keys.can_trigger is False:
             return math.inf
         if wait_s > 0:
             return wait_s
         self._asked_s[message] = now_s + self._pace.trigger_s
         try:
-            answer = await self._calls.ask(v16.trigger(message, self._settings.connector))
+            answer = await self._calls.ask(v16.trigger(message, self._settings.connector), _TRIGGER)
         except Negative as error:
             if error.code in NO_SUCH_CALL:
-                station.mute.add(_TRIGGER)
+                station.cannot(_TRIGGER)
             return self._pace.trigger_s
+        except Lost:
+            raise
         except NoAnswer:
-            station.mute.add(_TRIGGER)
             return math.inf
         if word(answer.get("status")) == "NotImplemented":
             self._asked_s[message] = math.inf

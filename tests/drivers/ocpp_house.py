@@ -24,6 +24,7 @@ QUICK = Pace(
     reconnect_s=0.3,
     boot_s=0.1,
     quiet_s=0.02,
+    question_s=0.6,
     known_s=0.3,
     adopt_s=0.1,
     change_s=0.15,

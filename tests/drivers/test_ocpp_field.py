@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 
-from drivers.base import Unreachable
 from drivers.ocpp.charger_clock import ChargerClock
-from tests.drivers.ocpp_house import Hub, home, serving
-from tests.drivers.running import running
+from tests.drivers.ocpp_house import Hub, home
 from tests.fakes.charger import Charger
-from tests.fakes.mosquitto import free_port
 from tests.fakes.port import FakeFacts
 
 HOUR_S = 3600.0
@@ -114,22 +109,20 @@ async def test_a_start_without_a_zone_is_told_from_one_whose_end_was_lost() -> N
 
 
 async def test_a_charger_that_never_tells_its_configuration_and_starts_at_each_connection_is_served() -> None:
-    hub = Hub()
-    charger = Charger(free_port(), clock=lambda: hub.wall_s)
-    charger.quirks.mute.add("GetConfiguration")
-    charger.quirks.boots_again = True
-    driver = serving(charger, timeout_s=0.2)
+    def prepare(charger: Charger) -> None:
+        charger.quirks.mute.add("GetConfiguration")
+        charger.quirks.boots_again = True
 
-    async def supervised() -> None:
-        while True:
-            with suppress(Unreachable):
-                await driver.run(hub)
-
-    async with running(supervised()), charger:
-        hub.want(2300)
-        await charger.until(lambda: charger.connections > 1, 10)
-        await charger.begin()
-        await charger.until(lambda: charger.limit_a() == 10, 10)
+    async with home(prepare, timeout_s=0.2) as at:
+        at.port.want(2300)
+        await at.set_up()
+        await at.charger.begin()
+        await at.charger.until(lambda: at.charger.limit_a() == 10)
+        assert at.charger.connections == 1
+        at.charger.profiles.clear()
+        at.charger.drop()
+        await at.charger.until(lambda: at.charger.limit_a() == 10)
+        assert len(at.charger.asked_for("GetConfiguration")) == 2
 
 
 async def test_three_phases_once_seen_are_reckoned_with_from_the_start_of_a_session() -> None:

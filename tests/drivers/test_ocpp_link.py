@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from drivers.base import Links, Sample, Unreachable, WrongDevice
-from drivers.ocpp.connection import NoAnswer
+from drivers.ocpp.connection import Lost
 from drivers.ocpp.driver import Ocpp
 from drivers.ocpp.link import CONNECTIONS_MAX, Link, identity
 from drivers.ocpp.rpc import Payload
@@ -248,8 +248,8 @@ async def test_every_pending_call_ends_with_its_connection(port: int, how: str) 
                     connection.end("enough")
                 async with asyncio.timeout(1):
                     ends = await asyncio.gather(*calls, return_exceptions=True)
-                assert [type(end) for end in ends] == [NoAnswer] * 3
-                with pytest.raises(NoAnswer):
+                assert [type(end) for end in ends] == [Lost] * 3
+                with pytest.raises(Lost):
                     await connection.call("Heartbeat", dict, timeout_s=60)
 
 

@@ -83,6 +83,7 @@ class Charger:
     phases: int = 1
     rating_a: float = 32.0
     soc_pct: float | None = None
+    firmware: str = "1.0"
     reconnect_s: float = 0.02
     sample_s: float | None = None  # how often it sends its meter in a session; None: only when told to
     clock: Callable[[], float] = lambda: START_UTC_S
@@ -374,7 +375,11 @@ class Charger:
 
     async def boot(self) -> None:
         self._accepted = False
-        message = {"chargePointVendor": "Fjord", "chargePointModel": "Wall 7", "firmwareVersion": "1.0"}
+        message = {
+            "chargePointVendor": "Fjord",
+            "chargePointModel": "Wall 7",
+            "firmwareVersion": self.firmware,
+        }
         answer = await self.call("BootNotification", message)
         self._accepted = True
         if self.quirks.believes_us:

@@ -1,0 +1,91 @@
+"""A charger's first minutes at the pace of a house: what it does not answer, and a clock nobody has seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from drivers.ocpp.mute import ASKED_AGAIN_S
+from drivers.ocpp.pace import Pace
+from tests.drivers.ocpp_house import Home, Hub, home, serving
+from tests.drivers.running import running
+from tests.fakes.charger import Charger
+from tests.fakes.port import FakeFacts
+from tests.faults.virtual_clock import virtual
+
+QUESTIONS = {"GetConfiguration", "GetCompositeSchedule", "TriggerMessage", "ChangeConfiguration"}
+
+
+@asynccontextmanager
+async def house(port: Hub | None = None, mute: frozenset[str] = frozenset()) -> AsyncIterator[Home]:
+    """A home at its real pace, whose charger does not answer `mute`."""
+
+    def prepare(charger: Charger) -> None:
+        charger.quirks.mute |= mute
+
+    async with home(prepare, port=port, pace=Pace(), timeout_s=30.0) as at:
+        await at.charger.until(lambda: len(at.charger.answers) == 3)  # its start, and two states
+        yield at
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# --- what is not answered ---
+
+
+@virtual
+@pytest.mark.parametrize("mute", [{"GetConfiguration"}, QUESTIONS])
+async def test_a_first_limit_goes_out_in_seconds_whatever_question_is_not_answered(mute: set[str]) -> None:
+    async with house(mute=frozenset(mute)) as at:
+        await at.charger.begin()
+        began_s = _now_s()
+        for power_w, limit_a in ((2300, 10), (4600, 20), (0, 0), (6900, 30), (2300, 10)):
+            at.port.want(power_w)
+            wanted_s = _now_s()
+            await at.charger.until(lambda limit_a=limit_a: at.charger.limit_a() == limit_a, 60)  # type: ignore[misc]
+            assert _now_s() - wanted_s < (15 if power_w > 0 else 5)  # up waits for its pace
+        assert _now_s() - began_s < 45
+        assert at.charger.connections == 1
+
+
+@virtual
+async def test_a_question_that_was_not_answered_is_not_asked_again_before_each_limit() -> None:
+    async with house(mute=frozenset(QUESTIONS)) as at:
+        await at.charger.begin()
+        for _ in range(60):
+            at.port.want(2300)
+            await at.charger.meter()
+            await asyncio.sleep(10)
+        assert len(at.charger.asked_for("GetConfiguration")) == 2  # all keys, and those we need
+        assert len(at.charger.asked_for("GetCompositeSchedule")) == 1
+        assert len(at.charger.asked_for("TriggerMessage")) <= 1
+        keys = [payload["key"] for payload in at.charger.asked_for("ChangeConfiguration")]
+        assert len(keys) == len(set(keys)) > 0
+        assert at.charger.connections == 1
+
+
+@virtual
+async def test_it_is_asked_again_a_day_later_and_when_the_firmware_is_another() -> None:
+    port = Hub(FakeFacts())
+
+    async def asked_at_a_start(charger: Charger) -> int:
+        before = len(charger.asked_for("GetConfiguration"))
+        charger.connections = 0  # so that it tells its start
+        async with running(serving(charger, Pace(), timeout_s=30.0).run(port)), charger:
+            await asyncio.sleep(200)
+        return len(charger.asked_for("GetConfiguration")) - before
+
+    async with house(port, frozenset({"GetConfiguration"})) as at:
+        await asyncio.sleep(200)
+        charger = at.charger
+    assert await asked_at_a_start(charger) == 0
+    charger.firmware = "1.1"
+    assert await asked_at_a_start(charger) == 2
+    assert await asked_at_a_start(charger) == 0
+    port.pass_time(ASKED_AGAIN_S)
+    assert await asked_at_a_start(charger) == 2
