@@ -52,6 +52,10 @@ class Calls:
                 self.unanswered(name)
             raise
 
+    def hang_up(self, why: str) -> None:
+        """End the connection: some hear us again over a new one."""
+        self.connection.end(why, stuck=True)
+
     async def ask_first(self, action: str, build: Build, key: str) -> Payload:
         """Ask before all others, with what `build` makes when our turn has come."""
         return await self.connection.call(action, build, timeout_s=self.timeout_s, key=key, urgent=True)

@@ -5,18 +5,20 @@ Chargers keep defaults in memory that wears, so what was accepted is remembered,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
 from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
-from drivers.ocpp.connection import Negative, NoAnswer
+from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.profile import FAILSAFE_ID, Limit, Profile, Purpose
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
 
 LEVEL = 0  # leases for sessions without an id lie above
 DEFAULTS_A_DAY = 10
+AGAIN_S = 4 * 3600.0  # what was not answered is laid again, and leaves most of the day's defaults
 _DAY_S = 86_400
 _FACT = "failsafe"
 _FACT_DAY = "defaults"
@@ -64,10 +66,22 @@ class Failsafe:
         self._station = station
         self._calls = calls
         self._budget = DefaultsBudget(port)
+        self._unanswered_s: float | None = None  # when it was last tried, if that was not answered
+
+    def due_s(self, taken_s: float) -> float:
+        """Until one that was not answered is laid again (s); at once when limits are taken again.
+
+        `taken_s`: when one was.
+        """
+        if self._unanswered_s is None:
+            return math.inf
+        again_s = self._unanswered_s + AGAIN_S - self._port.monotonic()
+        return 0.0 if taken_s > self._unanswered_s else max(0.0, again_s)
 
     async def settle(self, in_force: Limit | None, look: Callable[[], Awaitable[Limit | None]]) -> None:
         """Lay it unless the charger has it. `in_force`: what it says holds where no lease lies over it;
         `look` asks it again."""
+        was_unanswered, self._unanswered_s = self._unanswered_s is not None, None
         wanted = self._settings.failsafe
         note: JsonValue = [self._station.identity, wanted.a10, self._settings.connector]
         is_least = wanted.a10 < self._settings.wiring.most.a10
@@ -77,12 +91,17 @@ class Failsafe:
             return  # it was seen not to be shown though it had just been laid
         if self._station.is_mute(_FACT) or (has_it and not is_lost):
             return
-        if has_it and self._budget.is_spent:
+        if (has_it or was_unanswered) and self._budget.is_spent:
+            self._unanswered_s = self._port.monotonic() if was_unanswered else None
             return
         try:
             laid = await self._lay(wanted)
-        except NoAnswer:
+        except Lost:
             return  # the next connection tries again
+        except NoAnswer:
+            self._unanswered_s = self._port.monotonic()
+            self._tell_none("the charger does not answer; it is tried again", is_least)
+            return
         except Refused as error:
             laid, why = False, str(error)
         else:
@@ -94,8 +113,11 @@ class Failsafe:
             await self._port.facts.put(_FACT_HIDDEN, note if is_hidden else None)
         if not laid:
             self._station.cannot(_FACT)
-            text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"
-            self._station.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
+            self._tell_none(why, is_least)
+
+    def _tell_none(self, why: str, is_least: bool) -> None:
+        text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"
+        self._station.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
 
     async def _lay(self, limit: Limit) -> bool:
         now_s = self._station.charger_utc_s()

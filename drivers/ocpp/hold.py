@@ -9,7 +9,7 @@ import math
 
 from drivers.base import Applied, DeviceEvent, DevicePort, Proof, Refused, Want
 from drivers.ocpp.calls import NO_SUCH_CALL
-from drivers.ocpp.connection import Negative, NoAnswer, Superseded
+from drivers.ocpp.connection import Lost, Negative, NoAnswer, Superseded
 from drivers.ocpp.held import PAUSE, Held, Refusal
 from drivers.ocpp.lease import Aim, Leases
 from drivers.ocpp.pace import Pace
@@ -19,7 +19,8 @@ from drivers.ocpp.settings import Settings, ability
 from drivers.ocpp.station import DRAWS_W, MOVED_S, Session, Station
 
 RENEW_AT = 2 / 3  # of a lease
-TRIES_MAX = 3  # of what is answered with an error
+TRIES_MAX = 3  # of what is answered with an error; of what is not answered those that go at once
+DEAF_AFTER = 2  # limits in a row that were not answered, by a charger that speaks
 SUPERSEDED_S = 0.05  # what was wanted went while it waited for its turn: decide anew
 REFUSED_FOR_S = 600.0  # no new search for a way to say it meanwhile
 _OVER_SHARE, _OVER_W = 1.05, 100.0
@@ -45,12 +46,14 @@ class Hold:
         self._lead_s: float | None = None  # of the charger's clock, when a lease was last said
         self._refusal: Refusal | None = None
         self._failures = 0
+        self._unanswered = ""  # why limits were refused that nobody declined
         self._retry: tuple[int, float] = (0, -math.inf)  # serial, and when it may be tried again
         self._told_over = False
 
     def forget(self) -> None:
         """The charger started anew: what it holds is not known."""
         self._held = self._refusal = None
+        self._try_at_once()
 
     def first_profile(self) -> Profile | None:
         """What a session is to begin under, for chargers that take it with the start."""
@@ -64,17 +67,22 @@ class Hold:
         if want is None:
             return math.inf
         if (wait_s := self._wait_s(want, session)) > 0:
+            if session and self._failures >= TRIES_MAX:
+                self._tell_unanswered(want)
             return wait_s
         if session is None:
             self._held = self._resume = None
+            self._try_at_once()
             self._answer(want, Proof.WRITTEN)  # nothing is drawn; a session begins under the limit
             return math.inf
         try:
             return await self._tend(want, session)
         except Superseded:
             return SUPERSEDED_S
-        except NoAnswer:
+        except Lost:
             return self._later()
+        except NoAnswer as error:
+            return self._not_answered(self._aimed or want, error)
         except Refused as error:
             return self._refused(session, error)
 
@@ -82,7 +90,8 @@ class Hold:
 
     def _wait_s(self, want: Want, session: Session | None) -> float:
         """How long to wait for what must be known first, or before what failed is tried again."""
-        waits_s = [self._retry[1]] if self._retry[0] == want.serial else [-math.inf]
+        is_later = self._retry[0] == want.serial or self._failures >= TRIES_MAX
+        waits_s = [self._retry[1]] if session is not None and is_later else [-math.inf]
         if session is None and not self._station.is_known:
             waits_s.append(self._began_s + self._pace.known_s)
         if session is not None and session.id is None:
@@ -201,7 +210,8 @@ class Hold:
     def _note(
         self, session: Session, held: Held | None, limit: Limit | None, proof: Proof, now_s: float
     ) -> None:
-        self._failures, self._refusal = 0, None
+        self._refusal = None
+        self._try_at_once()
         self._station.paused_by_us = limit == PAUSE
         if held is not None and held.limit == limit:
             self._held = Held(session, limit, proof, now_s, held.since_s, self._lead_s)
@@ -258,11 +268,32 @@ class Hold:
             self._answered = want.serial, False
             self._port.refused(want, why)
 
+    def _try_at_once(self) -> None:
+        self._failures, self._retry, self._unanswered = 0, (0, -math.inf), ""
+
+    def _not_answered(self, want: Want, error: NoAnswer) -> float:
+        """It is not followed, and nobody said no: it is told, and tried again, ever later.
+
+        Where limits were taken before, a new connection may help, where the last one was long ago.
+        """
+        wait_s = self._later()
+        self._unanswered = f"a limit cannot be set: {error}; it is tried again"
+        self._tell_unanswered(want)
+        if self._failures == DEAF_AFTER:
+            self._station.tell_once("limitUnanswered", self._unanswered, "warning")
+            if self._leases.were_taken and self._station.may_hang_up():
+                self._leases.hang_up()
+        return wait_s
+
+    def _tell_unanswered(self, want: Want) -> None:
+        if want.at_most_w is not None:  # what is to be given back ends by itself
+            self._refuse(want, self._unanswered)
+
     def _later(self) -> float:
-        """No answer is nobody's no: the same again, ever later; a newer want goes at once."""
+        """No answer is nobody's no: the same again, ever later; a newer want goes at once, a few times."""
         self._failures += 1
         wait_s = self._pace.retry_s * 2.0 ** min(self._failures - 1, 5)
-        want = self._port.latest()
+        want = self._aimed or self._port.latest()
         self._retry = (want.serial if want else 0, self._port.monotonic() + wait_s)
         return 0.0
 

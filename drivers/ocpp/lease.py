@@ -7,6 +7,7 @@ the lease ends. What a charger takes only without an end is not laid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,16 @@ class Leases:
         self._station = station
         self._calls = calls
         self._budget = DefaultsBudget(port)
+        self.taken_s = -math.inf  # when a lease was last accepted
+
+    @property
+    def were_taken(self) -> bool:
+        """Whether this charger accepted one, be it long ago."""
+        return self._known() is not None
+
+    def hang_up(self) -> None:
+        """Have the charger call anew: some stop hearing us until then."""
+        self._calls.hang_up("limits, which it took before, are no longer answered")
 
     async def lay(self, session: Session, aim: Aim) -> Way:
         """Lay what is aimed at, in the first way the charger takes.
@@ -71,6 +82,7 @@ class Leases:
             build = lambda way=way: self._message(way, aim)  # noqa: E731
             answer = await self._calls.ask_first("SetChargingProfile", build, key="limit")
             if is_accepted(answer):
+                self.taken_s = self._port.monotonic()
                 await self._learn(way)
                 return way
             answers.append(f"{word(answer.get('status')) or 'nothing'} to {way.unit.name.lower()}s")

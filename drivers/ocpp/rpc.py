@@ -116,7 +116,7 @@ class Rpc:
         self._waiting: list[_Call] = []
         self._flight: _Flight | None = None
         self._aside: _Flight | None = None  # it yielded, and may still be answered
-        self._heard_s = -math.inf
+        self._heard_s = self._silent_since_s = -math.inf
         self._closed = False
         self._heard: OrderedDict[tuple[str, int], _Heard] = OrderedDict()
         self._events: list[Event] = []
@@ -178,8 +178,7 @@ class Rpc:
         """Give up what was not answered in time."""
         for flight in self._open():
             if now_s >= flight.due_s:
-                is_there = self._heard_s > flight.heard_after_s
-                self.timeouts_in_a_row = 0 if is_there else self.timeouts_in_a_row + 1
+                self._count(flight)
                 self._events.append(Failed(flight.ticket, Failure.TIMEOUT))
                 self._land(flight)
         self._send_next(now_s)
@@ -197,6 +196,17 @@ class Rpc:
 
     def _open(self) -> list[_Flight]:
         return [flight for flight in (self._aside, self._flight) if flight]
+
+    def _count(self, unanswered: _Flight) -> None:
+        """In a row are those between which nothing was heard."""
+        if self._heard_s > unanswered.heard_after_s:
+            self.timeouts_in_a_row = 0
+        elif self._heard_s > self._silent_since_s:
+            self.timeouts_in_a_row = 1
+        else:
+            self.timeouts_in_a_row += 1
+        if self.timeouts_in_a_row == 1:
+            self._silent_since_s = unanswered.heard_after_s
 
     def _land(self, flight: _Flight) -> None:
         if flight is self._flight:

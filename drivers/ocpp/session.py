@@ -89,7 +89,7 @@ class Conversation:
         await self._set_up(configuration, leases, failsafe)
         await upkeep.learn_state()
         while True:
-            await _rest(woken, await upkeep.turn())
+            await _rest(woken, min(await upkeep.turn(), failsafe.due_s(leases.taken_s)))
             if booted_s != self._station.booted_s:
                 booted_s = self._station.booted_s
                 hold.forget()
@@ -97,15 +97,20 @@ class Conversation:
                 await configuration.read()
                 await self._set_up(configuration, leases, failsafe)
                 await upkeep.learn_state()
+            elif not failsafe.due_s(leases.taken_s):
+                await self._settle(leases, failsafe)
 
     async def _set_up(self, configuration: Configuration, leases: Leases, failsafe: Failsafe) -> None:
-        in_force = await leases.in_force() if self._station.session is None else None
-        await failsafe.settle(in_force, leases.in_force)
+        await self._settle(leases, failsafe)
         if self._is_storm():
             text = "the charger starts again and again; for an hour nothing in it is configured"
             self._station.tell_once("bootStorm", text)
             return
         await configuration.write()
+
+    async def _settle(self, leases: Leases, failsafe: Failsafe) -> None:
+        in_force = await leases.in_force() if self._station.session is None else None
+        await failsafe.settle(in_force, leases.in_force)
 
     def _is_storm(self) -> bool:
         boots_s = self._learned.boots_s

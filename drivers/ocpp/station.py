@@ -27,6 +27,7 @@ IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also wi
 CLOCK_OFF_S = 120.0
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
 BOOTS_KEPT = 4
+HUNG_UP_FOR_S = 3600.0
 _FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
 _BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand"}
 _FACT_BY_HAND = "stoppedByHand"
@@ -55,6 +56,7 @@ class Learned:
     boots_s: deque[float] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
     mute: Mute = field(default_factory=Mute)
     keys: Keys = field(default_factory=lambda: Keys({}))  # as it told them last
+    hung_up_s: float = -math.inf  # when we last ended a connection because limits were not answered
     told: set[str] = field(default_factory=set)  # events a person has heard of
 
 
@@ -124,6 +126,14 @@ class Station:
         utc_s = _FIRST_DAY_S + now_s if found_s is None else found_s
         self._learned.clock.told(utc_s, now_s)
         return utc_s
+
+    def may_hang_up(self) -> bool:
+        """Whether a new connection is worth a try, noted as one: not soon after the last."""
+        now_s = self._port.monotonic()
+        if now_s - self._learned.hung_up_s < HUNG_UP_FOR_S:
+            return False
+        self._learned.hung_up_s = now_s
+        return True
 
     def tell_once(self, kind: str, text: str, severity: str = "warning") -> None:
         """Report something once in the daemon's life."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 
 import pytest
 
+from drivers.base import Unreachable
 from drivers.ocpp.mute import ASKED_AGAIN_S
 from drivers.ocpp.pace import Pace
 from tests.drivers.ocpp_house import Home, Hub, home, serving
@@ -16,6 +18,7 @@ from tests.fakes.charger import Charger
 from tests.fakes.port import FakeFacts
 from tests.faults.virtual_clock import virtual
 
+LIMIT = "SetChargingProfile"
 QUESTIONS = {"GetConfiguration", "GetCompositeSchedule", "TriggerMessage", "ChangeConfiguration"}
 
 
@@ -89,3 +92,88 @@ async def test_it_is_asked_again_a_day_later_and_when_the_firmware_is_another() 
     assert await asked_at_a_start(charger) == 0
     port.pass_time(ASKED_AGAIN_S)
     assert await asked_at_a_start(charger) == 2
+
+
+def _on_air(at: Home) -> list[float]:
+    """From now on, when a limit for the session was told."""
+    moments: list[float] = []
+
+    class Asked(list):  # type: ignore[type-arg]
+        def append(self, call: tuple[str, object]) -> None:
+            super().append(call)
+            if call[0] == LIMIT:
+                moments.append(_now_s())
+
+    at.charger.asked = Asked(at.charger.asked)
+    return moments
+
+
+@virtual
+@pytest.mark.parametrize("mute", [{LIMIT}, {LIMIT, *QUESTIONS}])
+async def test_a_charger_that_answers_no_limit_is_told_of_and_tried_again_ever_more_rarely(
+    mute: set[str],
+) -> None:
+    async with house(mute=frozenset(mute)) as at:
+        for _ in range(7):  # until it is set up
+            await asyncio.sleep(60)
+            await at.charger.call("Heartbeat", {})
+        moments = _on_air(at)
+        await at.charger.begin()
+        for minute in range(30):
+            for power_w in (2300, 4600, 0):
+                at.port.want(power_w)
+                await asyncio.sleep(20)
+            await at.charger.call("Heartbeat", {})
+            assert at.charger.connections == 1
+            if minute:
+                assert at.port.refusals[-1][0].serial >= at.port.latest().serial - 1  # type: ignore[union-attr]
+        gaps_s = [later - earlier for earlier, later in pairwise(moments)]
+        assert gaps_s[-1] >= 90
+        assert min(gaps_s) >= 30  # its deadline
+        assert 10 < len(moments) < 30
+        assert "did not answer" in at.port.refusals[0][1]
+        assert [event.kind for event in at.port.events].count("limitUnanswered") == 1
+        assert at.charger.connections == 1
+
+        at.charger.quirks.mute.clear()  # it begins to answer
+        at.port.want(2300)
+        await at.charger.until(lambda: at.charger.limit_a() == 10, 100)
+        at.port.want(0)
+        await at.charger.until(lambda: at.charger.limit_a() == 0, 4)
+        assert at.port.done
+        await at.charger.call("Heartbeat", {})
+        await at.charger.until(
+            lambda: 10 in [profile["chargingProfileId"] for profile in at.charger.profiles]
+        )
+
+
+@virtual
+async def test_a_charger_that_answers_nothing_any_more_though_it_speaks_is_let_call_anew_once_an_hour() -> (
+    None
+):
+    port = Hub()
+    async with house(port) as at:
+        await at.charger.begin()
+        await port.holds(2300)
+        charger = at.charger
+
+    async def supervised() -> None:
+        driver = serving(charger, Pace(), timeout_s=30.0)
+        while True:
+            with suppress(Unreachable):
+                await driver.run(port)
+
+    charger.sample_s = 10
+    port.want(0)
+    async with running(supervised()), charger:
+        await asyncio.sleep(100)
+        assert charger.limit_a() == 0
+        charger.quirks.mute.add(LIMIT)
+        connections = charger.connections
+        for _ in range(10):
+            port.want(2300)
+            await asyncio.sleep(300)
+            assert charger.connections == connections + 1
+        charger.drop()  # and where that helps
+        charger.quirks.mute.clear()
+        await charger.until(lambda: charger.limit_a() == 10, 60)

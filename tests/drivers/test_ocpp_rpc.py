@@ -184,6 +184,15 @@ def test_a_call_not_answered_by_one_that_speaks_is_no_sign_of_one_that_is_stuck(
         assert rpc.timeouts_in_a_row == in_a_row
 
 
+def test_calls_between_which_something_was_heard_are_not_in_a_row() -> None:
+    rpc = Rpc()
+    for began_s in (0, 40, 80):
+        _call(rpc, "limit", began_s)
+        rpc.tick(began_s + 10)
+        assert rpc.timeouts_in_a_row == 1
+        rpc.receive(f'[2,"{began_s}","Heartbeat",{{}}]', began_s + 20)
+
+
 def test_a_closed_connection_fails_every_call_at_once() -> None:
     rpc = Rpc()
     tickets = [_call(rpc, str(number)) for number in range(3)]
