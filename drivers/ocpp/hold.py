@@ -46,6 +46,7 @@ class Hold:
         self._lead_s: float | None = None  # of the charger's clock, when a lease was last said
         self._refusal: Refusal | None = None
         self._failures = 0
+        self._clock_due_s = -math.inf  # until then a message may show the charger's clock
         self._unanswered = ""  # why limits were refused that nobody declined
         self._retry: tuple[int, float] = (0, -math.inf)  # serial, and when it may be tried again
         self._told_over = False
@@ -114,9 +115,22 @@ class Hold:
                 self._answer(want, held.proof)
             self._watch_power(held)
             wait_s = min(self._renewal_s(held, want), await self._help(held))
+        if wait_s <= 0 and limit is not None:
+            wait_s = await self._clock_wait_s()
         if wait_s <= 0:
             await self._write(session, held, limit)
         return max(0.0, wait_s)
+
+    async def _clock_wait_s(self) -> float:
+        """How long to wait for what shows the charger's clock, by which a lease ends: once, where it was
+        never shown."""
+        if (
+            not self._station.clock_is_known
+            and self._station.may_ask_clock()
+            and await self._leases.ask_clock()
+        ):
+            self._clock_due_s = self._port.monotonic() + self._pace.clock_s
+        return 0.0 if self._station.clock_is_known else self._clock_due_s - self._port.monotonic()
 
     def _rise_wait_s(self, held: Held | None, limit: Limit | None) -> float:
         """What is left until a higher limit may follow; down, and back to the owner, goes at once."""

@@ -20,7 +20,7 @@ from drivers.ocpp.field import word
 from drivers.ocpp.profile import DEFAULT_LEASE_ID, LEASE_ID, End, Lease, Limit, Profile, Purpose, Unit
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
-from drivers.ocpp.station import Session, Station
+from drivers.ocpp.station import TRIGGER, Session, Station
 
 SKEW_S = 60.0  # a start in the past survives a charger's clock that is a little behind
 ABOVE_FAILSAFE = LEVEL + 1
@@ -61,6 +61,22 @@ class Leases:
     def hang_up(self) -> None:
         """Have the charger call anew: some stop hearing us until then."""
         self._calls.hang_up("limits, which it took before, are no longer answered")
+
+    async def ask_clock(self) -> bool:
+        """Ask for a reading, whose stamp shows the charger's clock; whether one is to come."""
+        station = self._station
+        if station.is_mute(TRIGGER) or station.keys.can_trigger is False:
+            return False
+        station.asked_for_meter = True
+        try:
+            answer = await self._calls.ask(
+                v16.trigger("MeterValues", self._settings.connector), is_short=True
+            )
+        except Lost:
+            raise
+        except (Negative, NoAnswer):
+            return False
+        return is_accepted(answer)
 
     async def lay(self, session: Session, aim: Aim) -> Way:
         """Lay what is aimed at, in the first way the charger takes.

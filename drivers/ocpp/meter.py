@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.ocpp.field import moment_s, number, parts, word
 
+_ASKED_FOR = "trigger"  # the context of a reading that was asked for
 _NOT_LIVE = {"transaction.begin", "transaction.end", "interruption.begin", "interruption.end"}
 _INSIDE = {"body", "inlet"}
 _PHASES = ("l1", "l2", "l3")
@@ -50,6 +51,7 @@ class Metered:
     register_ws: float | None
     soc_pct: float | None
     phases: int | None  # that carry current
+    asked_for: bool = False  # by us, so it was read as it was sent
 
 
 def metered(payload: Mapping[str, Any], volts: float, phases: int) -> list[Metered]:
@@ -66,7 +68,13 @@ def _moment(entry: Mapping[str, Any], volts: float, phases: int) -> Metered:
         register_ws=_total(values, _REGISTER),
         soc_pct=next((v.value for v in reversed(values) if v.measurand == _SOC), None),
         phases=sum(current > FLOWS_A for current in currents.values()) or None,
+        asked_for=_is_asked_for(entry),
     )
+
+
+def _is_asked_for(entry: Mapping[str, Any]) -> bool:
+    contexts = {word(each.get("context")).casefold() for each in parts(entry.get("sampledValue"))}
+    return contexts == {_ASKED_FOR}
 
 
 def _sampled(entry: Mapping[str, Any]) -> Sampled | None:

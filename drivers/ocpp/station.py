@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Sample
-from drivers.ocpp.charger_clock import ChargerClock
+from drivers.ocpp.charger_clock import ChargerClock, Kept
 from drivers.ocpp.gauge import Gauge
 from drivers.ocpp.keys import Keys
 from drivers.ocpp.meter import Metered
@@ -27,6 +27,7 @@ IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also wi
 CLOCK_OFF_S = 120.0
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
 BOOTS_KEPT = 4
+TRIGGER = "TriggerMessage"
 HUNG_UP_FOR_S = 3600.0
 _FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
 _BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand"}
@@ -79,6 +80,7 @@ class Station:
             port.facts.get(_FACT_BY_HAND) is True
         )  # the household ended it and left the car plugged
         self.identity = str(port.facts.get(_FACT_IDENTITY) or "")  # vendor, model, firmware
+        self.asked_for_meter = False  # in this connection
         self.stir: Callable[[], None] = lambda: None
         self._unsaved: dict[str, JsonValue] = {}
         self._settings = settings
@@ -119,6 +121,17 @@ class Station:
         """The charger's clock less our monotonic one."""
         utc_s = self.charger_utc_s()
         return None if utc_s is None else utc_s - self._port.monotonic()
+
+    @property
+    def clock_is_known(self) -> bool:
+        """Whether the charger's clock was ever shown by its messages."""
+        return self._learned.clock.is_known
+
+    def may_ask_clock(self) -> bool:
+        """Whether it was never asked for what shows its clock, noted as asked."""
+        clock = self._learned.clock
+        may_ask, clock.was_asked = not clock.was_asked, True
+        return may_ask
 
     def now_s(self) -> float:
         """UTC to set the charger's clock by; with ours not trusted, as it has it or was told."""
@@ -186,7 +199,7 @@ class Station:
 
     def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
         """It told the state of a connector."""
-        self._spoke(stamp_s)
+        self._spoke(stamp_s, Kept.HARDLY)
         if connector == 0:
             self._status_0 = status
         elif connector == self._settings.connector and status:
@@ -231,7 +244,7 @@ class Station:
         """It told what its meter shows; of what it kept nothing counts as now."""
         own = connector == self._settings.connector
         self._own_meter = self._own_meter or own
-        fresh = [moment for moment in moments if not self._spoke(moment.stamp_s)]
+        fresh = [moment for moment in moments if not self._spoke(moment.stamp_s, self._kept(moment))]
         is_over = transaction is not None and self.transactions.is_over(transaction)
         if not (own or (connector == 0 and not self._own_meter)) or not fresh or is_over:
             return
@@ -254,19 +267,23 @@ class Station:
 
     # --- what follows ---------------------------------------------------------------------------------
 
-    def _spoke(self, stamp_s: float | None) -> bool:
+    def _kept(self, moment: Metered) -> Kept:
+        return Kept.NEVER if moment.asked_for and self.asked_for_meter else Kept.MAYBE
+
+    def _spoke(self, stamp_s: float | None, kept: Kept = Kept.MAYBE) -> bool:
         """Note that something was said; whether it is of the past."""
         now_s, ours_s = self._port.monotonic(), self._port.utc()
         self.spoke_s = now_s if self.spoke_s is None else self.spoke_s
         if stamp_s is None:
             return False
         clock = self._learned.clock
-        clock.heard(stamp_s, now_s, ours_s)
-        if abs(clock.off_s(now_s, ours_s)) > CLOCK_OFF_S:
+        clock.heard(stamp_s, now_s, ours_s, kept)
+        off_s, was_off_s = clock.off_s(now_s, ours_s), clock.remembered_off_s
+        if clock.is_proven and abs(off_s) > CLOCK_OFF_S:
             text = "the charger's clock is off by more than two minutes; its limits end by its own clock"
             self.tell_once("clockOff", text)
-        off_s = clock.off_s(now_s, ours_s)
-        if clock.is_proven and ours_s is not None and abs(off_s - clock.remembered_off_s) > MOVED_S:
+        is_news = was_off_s is None or abs(off_s - was_off_s) > MOVED_S
+        if clock.is_proven and ours_s is not None and is_news:
             clock.remembered_off_s = self._unsaved[_FACT_OFF] = round(off_s)
         return clock.is_old(stamp_s, now_s, ours_s, self._opened_s)
 

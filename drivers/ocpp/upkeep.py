@@ -14,12 +14,11 @@ from drivers.ocpp.field import word
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Profile
 from drivers.ocpp.settings import Settings
-from drivers.ocpp.station import Station
+from drivers.ocpp.station import TRIGGER, Station
 
 STALE_AFTER = 3  # intervals without a reading
 REJECTED_FOR_S = 60.0
 START_WAITS_S = (0.0, 20.0, 60.0, 120.0, 300.0)  # before each try; then the household is at it
-_TRIGGER = "TriggerMessage"
 
 
 class Upkeep:
@@ -74,16 +73,17 @@ class Upkeep:
         """Ask for a message unless it was asked for just now; seconds until it may be asked for again."""
         now_s, station = self._port.monotonic(), self._station
         wait_s = self._asked_s.get(message, -math.inf) - now_s
-        if station.is_mute(_TRIGGER) or station.keys.can_trigger is False:
+        if station.is_mute(TRIGGER) or station.keys.can_trigger is False:
             return math.inf
         if wait_s > 0:
             return wait_s
         self._asked_s[message] = now_s + self._pace.trigger_s
+        station.asked_for_meter = station.asked_for_meter or message == "MeterValues"
         try:
-            answer = await self._calls.ask(v16.trigger(message, self._settings.connector), _TRIGGER)
+            answer = await self._calls.ask(v16.trigger(message, self._settings.connector), TRIGGER)
         except Negative as error:
             if error.code in NO_SUCH_CALL:
-                station.cannot(_TRIGGER)
+                station.cannot(TRIGGER)
             return self._pace.trigger_s
         except Lost:
             raise

@@ -27,6 +27,7 @@ QUICK = Pace(
     question_s=0.6,
     known_s=0.3,
     adopt_s=0.1,
+    clock_s=0.3,
     change_s=0.15,
     again_s=0.1,
     resume_s=0.3,

@@ -50,15 +50,16 @@ def test_how_far_a_clock_was_off_is_known_in_the_next_life() -> None:
     assert clock.utc_s(106.0, 1_800_000_006.0) == pytest.approx(1_800_000_006.0)
 
 
-async def test_how_far_it_is_off_is_kept() -> None:
+@pytest.mark.parametrize("off_s", [0.0, HOUR_S])  # also that it was right: an old state is no slow clock
+async def test_how_far_it_is_off_is_kept(off_s: float) -> None:
     facts = FakeFacts()
-    async with home(lambda c: setattr(c.quirks, "clock_off_s", HOUR_S), port=Hub(facts)) as at:
+    async with home(lambda c: setattr(c.quirks, "clock_off_s", off_s), port=Hub(facts)) as at:
         await at.session()
         for _ in range(4):
             at.port.pass_time(3.0)
             await at.charger.meter()
         await at.charger.until(lambda: facts.get("clockOff") is not None)
-        assert facts.get("clockOff") == pytest.approx(HOUR_S, abs=5)
+        assert facts.get("clockOff") == pytest.approx(off_s, abs=5)
 
 
 async def test_after_a_session_without_an_id_the_next_one_is_held_by_its_own_profile() -> None:

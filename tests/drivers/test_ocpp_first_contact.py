@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,15 @@ QUESTIONS = {"GetConfiguration", "GetCompositeSchedule", "TriggerMessage", "Chan
 
 
 @asynccontextmanager
-async def house(port: Hub | None = None, mute: frozenset[str] = frozenset()) -> AsyncIterator[Home]:
+async def house(
+    port: Hub | None = None, mute: frozenset[str] = frozenset(), **quirks: Any
+) -> AsyncIterator[Home]:
     """A home at its real pace, whose charger does not answer `mute`."""
 
     def prepare(charger: Charger) -> None:
         charger.quirks.mute |= mute
+        for name, value in quirks.items():
+            setattr(charger.quirks, name, value)
 
     async with home(prepare, port=port, pace=Pace(), timeout_s=30.0) as at:
         await at.charger.until(lambda: len(at.charger.answers) == 3)  # its start, and two states
@@ -177,3 +182,89 @@ async def test_a_charger_that_answers_nothing_any_more_though_it_speaks_is_let_c
         charger.drop()  # and where that helps
         charger.quirks.mute.clear()
         await charger.until(lambda: charger.limit_a() == 10, 60)
+
+
+# --- a clock nobody has seen ---
+
+NO_MOMENT = "2026-11-23T10:00:00"  # it has no zone
+NO_TRIGGER = {"TriggerMessage": "NotImplemented"}
+
+
+async def _holds_from_the_first_moment(at: Home) -> None:
+    """The first limit that is laid holds, at once and until the lease ends without us."""
+    await at.charger.until(lambda: bool(at.charger.limits()), 10)
+    for second in range(30):
+        await asyncio.sleep(1 if second else 0.1)
+        assert at.charger.limit_a() == 10, second
+        if second % 10 == 5:
+            await at.charger.meter()
+    assert at.charger.limits() == [10.0]
+    at.port.pass_time(860)  # in one step, in which nobody renews it
+    assert at.charger.limit_a() == 10
+    at.port.pass_time(20)
+    assert at.charger.limit_a() == 32
+
+
+@virtual
+@pytest.mark.parametrize("off_s", [-86_400.0, -3600.0, -100.0, 100.0, 3600.0, 86_400.0])
+@pytest.mark.parametrize("quirks", [{}, {"errors": NO_TRIGGER}, {"states_since_s": None}])
+async def test_the_first_limit_holds_at_once_by_whatever_clock_the_charger_has(
+    off_s: float, quirks: dict[str, Any]
+) -> None:
+    async with house(clock_off_s=off_s, **quirks) as at:
+        at.port.want(2300)
+        await at.charger.begin()
+        began_s = _now_s()
+        await at.charger.until(lambda: bool(at.charger.limits()), 10)
+        assert _now_s() - began_s < 3
+        await _holds_from_the_first_moment(at)
+
+
+@virtual
+@pytest.mark.parametrize("mute", [{"GetConfiguration"}, {"TriggerMessage"}, QUESTIONS])
+async def test_nor_does_it_take_an_answer_to_any_question(mute: set[str]) -> None:
+    async with house(mute=frozenset(mute), clock_off_s=-3600.0) as at:
+        at.port.want(2300)
+        await at.charger.begin()
+        began_s = _now_s()
+        await at.charger.until(lambda: bool(at.charger.limits()), 10)
+        assert _now_s() - began_s < 7
+        await _holds_from_the_first_moment(at)
+
+
+@virtual
+async def test_a_state_that_began_long_ago_is_no_slow_clock() -> None:
+    def charging(charger: Charger) -> None:
+        charger.quirks.boots, charger.quirks.states_since_s = False, 7200.0
+        charger.status, charger.transaction = "Charging", 77
+
+    async with home(charging, pace=Pace(), timeout_s=30.0) as at:
+        at.port.want(2300)
+        await _holds_from_the_first_moment(at)
+
+
+@virtual
+@pytest.mark.parametrize(("states_since_s", "off_s"), [(7200.0, 0.0), (None, -3600.0), (None, 3600.0)])
+async def test_what_shows_a_clock_that_no_message_showed_is_asked_for_before_the_first_limit(
+    states_since_s: float | None, off_s: float
+) -> None:
+    async with house(states_since_s=states_since_s, clock_off_s=off_s) as at:
+        at.port.want(2300)
+        await at.charger.begin(timestamp=NO_MOMENT)
+        await _holds_from_the_first_moment(at)
+
+
+@virtual
+async def test_a_charger_that_cannot_tell_its_clock_is_asked_for_it_once() -> None:
+    async with house(states_since_s=None, statuses={"TriggerMessage": "Accepted"}) as at:
+        await asyncio.sleep(1)  # until it is set up
+        at.port.want(2300)
+        for register_wh in (1, 2, 3):
+            at.charger.register_wh = register_wh
+            laid, began_s = len(at.charger.limits()), _now_s()
+            await at.charger.begin(timestamp=NO_MOMENT)
+            await at.charger.until(lambda laid=laid: len(at.charger.limits()) > laid, 10)  # type: ignore[misc]
+            assert _now_s() - began_s < (3 if register_wh == 1 else 1)
+            await at.charger.end()
+        triggers = [payload["requestedMessage"] for payload in at.charger.asked_for("TriggerMessage")]
+        assert triggers.count("MeterValues") == 1

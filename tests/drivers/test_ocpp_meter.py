@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.base import JsonValue, Quality, Refused
-from drivers.ocpp.charger_clock import ChargerClock
+from drivers.ocpp.charger_clock import ChargerClock, Kept
 from drivers.ocpp.field import moment_s, moment_text, number, parts, whole, word
 from drivers.ocpp.gauge import Gauge
 from drivers.ocpp.keys import keys_in
@@ -223,6 +223,33 @@ def test_a_clock_that_is_off_is_believed_once_it_runs_as_ours_does() -> None:
     clock.heard(NOW_S - 86_390, 110, NOW_S + 10)
     assert clock.utc_s(110, NOW_S + 10) == NOW_S - 86_390
     assert not clock.is_old(NOW_S - 86_390, 110, NOW_S + 10, 100)
+
+
+@pytest.mark.parametrize(
+    ("off_s", "kept", "is_believed"),
+    [
+        (-3600, Kept.NEVER, True),
+        (-3600, Kept.HARDLY, True),
+        (-3600, Kept.MAYBE, False),  # as likely it waited for an hour
+        (3600, Kept.MAYBE, True),  # nobody stamps what is yet to come
+    ],
+)
+def test_of_a_charger_never_met_one_message_counts_that_cannot_have_waited(
+    off_s: int, kept: Kept, is_believed: bool
+) -> None:
+    clock = ChargerClock()
+    clock.heard(NOW_S + off_s, 100, NOW_S, kept)
+    assert clock.utc_s(110, NOW_S + 10) == NOW_S + 10 + (off_s if is_believed else 0)
+    assert clock.is_known is (kept is Kept.NEVER)
+    clock.heard(NOW_S + 12, 112, NOW_S + 12)
+    assert clock.utc_s(112, NOW_S + 12) == NOW_S + 12
+
+
+def test_of_one_whose_clock_was_right_an_old_state_is_no_other_clock() -> None:
+    clock = ChargerClock(remembered_off_s=0.0)
+    clock.heard(NOW_S - 7200, 100, NOW_S, Kept.HARDLY)
+    assert clock.utc_s(100, NOW_S) == NOW_S
+    assert clock.is_old(NOW_S - 3600, 100, NOW_S, 100)
 
 
 def test_a_burst_of_old_messages_is_no_clock() -> None:

@@ -64,6 +64,7 @@ class Quirks:
     kwh: bool = False
     no_transaction_id: bool = False  # in its meter values
     clock_off_s: float = 0.0
+    states_since_s: float | None = 0.0  # its states are stamped with when they began; None: not stamped
     believes_us: bool = False  # sets its clock by what the gateway says
     needs_kick: bool = False  # stays at nothing after a pause until a second one ends
     hears_late: bool = False  # overhears the first limit after a pause
@@ -387,12 +388,10 @@ class Charger:
 
     def _status(self, connector: int) -> Json:
         status = self.status if connector else "Available"
-        return {
-            "connectorId": connector,
-            "errorCode": "NoError",
-            "status": status,
-            "timestamp": stamp(self.now_s),
-        }
+        message = {"connectorId": connector, "errorCode": "NoError", "status": status}
+        if self.quirks.states_since_s is not None:
+            message["timestamp"] = stamp(self.now_s - self.quirks.states_since_s)
+        return message
 
     async def _listen(self, socket: ClientConnection) -> None:
         answering: set[asyncio.Task[None]] = set()
