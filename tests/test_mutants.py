@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutants import ROOT, Mutant, mutants
 
-LEAST = 50
+LEAST = 60
 
 
 def test_there_are_enough() -> None:

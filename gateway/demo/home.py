@@ -103,9 +103,9 @@ class Home:
         """The household takes the heat pump back for a while."""
         return self._command("override", HEAT, "--for", f"{for_s}s")
 
-    def soc_command(self) -> list[str]:
+    def soc_command(self, soc: float = TYPED_SOC) -> list[str]:
         """The household types what the car's display shows."""
-        return self._command("soc", f"{100 * TYPED_SOC:.0f}", EV)
+        return self._command("soc", f"{100 * soc:.0f}", EV)
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "gateway", *words, "--config", str(self.config)]

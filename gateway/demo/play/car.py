@@ -37,3 +37,5 @@ async def ready_by(prompter: Prompter, ready_utc_s: float) -> None:
         await prompter.until(told(order.id, EV, "chargeLimit"), left_s, order.at_utc_s)
         await prompter.sleep_until(ready_utc_s + 2.0)
         await prompter.cancel(order.id, 4)
+    if prompter.sabotage == 4:  # a car that has missed its hour would be charged first in scene 6 too
+        await prompter.stage.household(prompter.stage.home.soc_command(1.0), 6)
