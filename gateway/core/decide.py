@@ -20,7 +20,7 @@ from gateway.core.model import (
 )
 from gateway.core.room import Room, room_left
 from gateway.core.settle import rests_s, settle, under_one_fuse
-from gateway.core.share import Claim, Share, in_force, next_start_s, shares, wish
+from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
 RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
@@ -35,23 +35,28 @@ def decide(snapshot: Snapshot) -> Plan:
         a.id: Claim(rooms[a.id].low_w, rooms[a.id].high_w, is_idle(snapshot, a)) for a in snapshot.assets
     }
     shared = shares(snapshot, active, claims)
-    settled = [settle(asset, wish(snapshot, asset, shared), rooms[asset.id]) for asset in snapshot.assets]
+    own = by_asset(shared)
+    wishes = {a.id: wish(snapshot, a, own.get(a.id, ())) for a in snapshot.assets}
+    settled = [settle(asset, wishes[asset.id], rooms[asset.id]) for asset in snapshot.assets]
     settled = under_one_fuse(snapshot, settled)
-    by_asset = {setpoint.asset: setpoint for setpoint in settled}
-    given = tuple(_given(snapshot, share, by_asset[share.asset], rooms[share.asset]) for share in shared)
+    setpoints = {setpoint.asset: setpoint for setpoint in settled}
+    assets = {asset.id: asset for asset in snapshot.assets}
+    given = tuple(
+        _given(snapshot, assets[share.asset], share, setpoints[share.asset], rooms[share.asset])
+        for share in shared
+    )
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
     edges += reckoning.edges_s(snapshot)
-    return Plan(tuple(settled), given, _next_change_s(snapshot, by_asset, edges))
+    return Plan(tuple(settled), given, _next_change_s(snapshot, setpoints, edges))
 
 
-def _given(snapshot: Snapshot, share: Share, setpoint: Setpoint, room: Room) -> Given:
-    moment, asset_id = share.in_force, share.asset
-    asset = next(a for a in snapshot.assets if a.id == asset_id)
+def _given(snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, room: Room) -> Given:
+    moment = share.in_force
     extent, reason, text = _extent(snapshot, asset, share, setpoint, room)
     return Given(
         moment.instruction.id,
-        asset_id,
+        asset.id,
         moment.step.kind,
         share.asked_w if share.asked_w is not None else moment.step.power_w,
         setpoint.at_most_w,

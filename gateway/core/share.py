@@ -83,8 +83,10 @@ def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str,
     What local limits insist on comes off the top of a union's value; what an asset cannot take of it, for
     the household or another instruction holds it lower, is the others'.
     """
-    claims = _claims_with_wishes(snapshot, active, claims)
-    found = [share for moment in active for share in _share_out(snapshot, moment, claims)]
+    unions = [(moment, _members(snapshot, moment)) for moment in active]
+    claims = _claims_with_wishes(snapshot, unions, claims)
+    base_w = reckoned_w(snapshot, site_value_w(active))
+    found = [share for moment, members in unions for share in _share_out(moment, members, claims, base_w)]
     governing = _governing(found)
     return tuple(
         share
@@ -94,9 +96,17 @@ def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str,
     )
 
 
-def wish(snapshot: Snapshot, asset: Asset, all_shares: Iterable[Share]) -> Wish:
-    """What is wanted of `asset`, all instructions and the household's schedule taken together."""
-    mine = [s for s in all_shares if s.asset == asset.id and s.governs and s.asked_w is not None]
+def by_asset(all_shares: Iterable[Share]) -> dict[str, list[Share]]:
+    """The shares of each asset that has any."""
+    found: dict[str, list[Share]] = {}
+    for share in all_shares:
+        found.setdefault(share.asset, []).append(share)
+    return found
+
+
+def wish(snapshot: Snapshot, asset: Asset, own_shares: Iterable[Share]) -> Wish:
+    """What is wanted of `asset`, its shares of instructions and the household's schedule taken together."""
+    mine = [s for s in own_shares if s.governs and s.asked_w is not None]
     scheduled = snapshot.limit(asset.id).schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
     at_most_w = int(scheduled) if scheduled is not None else None
     if any(s.in_force.step.kind is not Kind.CAP and not s.in_force.returning for s in mine):
@@ -156,19 +166,20 @@ def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -
 
 
 def _claims_with_wishes(
-    snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]
+    snapshot: Snapshot, unions: list[tuple[InForce, list[Asset]]], claims: Mapping[str, Claim]
 ) -> dict[str, Claim]:
     """The claims, none above what the household's schedule and each instruction's whole value leave."""
     whole = [
         Share(moment, asset.id, asset.nominal_w if moment.instruction.scope.site else moment.step.power_w)
-        for moment in active
-        for asset in _members(snapshot, moment)
+        for moment, members in unions
+        for asset in members
     ]
     governing = _governing(whole)
-    obeyed = [s for s in whole if s.in_force.step.kind is Kind.CAP or governing[s.asset] is s]
+    obeyed = by_asset(s for s in whole if s.in_force.step.kind is Kind.CAP or governing[s.asset] is s)
     found = {}
     for asset in snapshot.assets:
-        claim, most_w = claims.get(asset.id, Claim()), wish(snapshot, asset, obeyed).at_most_w
+        claim = claims.get(asset.id, Claim())
+        most_w = wish(snapshot, asset, obeyed.get(asset.id, ())).at_most_w
         if most_w is not None and (claim.at_most_w is None or most_w < claim.at_most_w):
             claim = replace(claim, at_most_w=most_w)
         found[asset.id] = claim
@@ -180,23 +191,19 @@ def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
     return [a for a in snapshot.assets if a.id in instruction.scope.assets and a.id not in instruction.ended]
 
 
-def _share_out(snapshot: Snapshot, moment: InForce, claims: Mapping[str, Claim]) -> list[Share]:
-    scope, members = moment.instruction.scope, _members(snapshot, moment)
+def _share_out(
+    moment: InForce, members: list[Asset], claims: Mapping[str, Claim], base_w: float | None
+) -> list[Share]:
     total_w: float = moment.step.power_w
-    if scope.site:
-        base_w = reckoned_w(snapshot, site_value_w(in_force(snapshot)))
+    if moment.instruction.scope.site:
         if base_w is None:
             return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
         total_w -= base_w
     total_w = max(0, int(total_w))
     given_w = allocate(total_w, members, claims, in_levels=moment.step.kind is not Kind.FLOOR)
-    return [Share(moment, asset.id, _asked_w(asset.id, given_w, total_w)) for asset in members]
-
-
-def _asked_w(asset: str, given_w: Mapping[str, int], total_w: int) -> int:
-    """An asset's part of the total; where limits insist on more than it, what the others leave of it."""
-    others_w = sum(watts for id_, watts in given_w.items() if id_ != asset)
-    return max(0, min(given_w[asset], total_w - others_w))
+    over_w = sum(given_w.values()) - total_w  # what limits insist on beyond it is taken off each part
+    parts_w = {id_: max(0, min(watts, watts - over_w)) for id_, watts in given_w.items()}
+    return [Share(moment, asset.id, parts_w[asset.id]) for asset in members]
 
 
 def allocate(
