@@ -11,7 +11,7 @@ demo: $(STAMP)
 	@$(BIN)/homeflex demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 $(ARGS)
 
 test-long: $(STAMP)
 	@$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)

@@ -27,7 +27,7 @@ def run_of(bare_ms: float, daemon_ms: float) -> report.Run:
     pairs = Pairs([bare] * 10, [daemon] * 10, [daemon], [0.5])
     rest = Rest(90.0, 60.0, Cost(30.0, 0.1), Cost(60.0, 0.3), 10_000, 2)
     growth = Growth(24.0, 0.5, 9_000_000, 500.0)
-    return report.Run(Latency(pairs, pairs, None, pairs), rest, growth, [0.7], "a machine")
+    return report.Run(Latency(pairs, pairs, None, pairs), rest, growth, [0.7], [], "a machine")
 
 
 def test_a_busy_machine_makes_a_run_invalid_and_the_report_says_so() -> None:

@@ -70,7 +70,12 @@ def record(command: Sequence[str], folder: Path) -> Disk:
     if ran.returncode:
         raise RuntimeError(f"{command} ended with {ran.returncode}: {ran.stderr.decode()[-2000:]}")
     with log.open() as lines:
-        return Disk(list(_Reader(str(folder.resolve())).steps(_whole_calls(lines))))
+        return replayed(lines, folder)
+
+
+def replayed(lines: Iterable[str], folder: Path) -> Disk:
+    """What strace's lines did to the files of `folder`; a call may be told in two, with others between."""
+    return Disk(list(_Reader(str(folder.resolve())).steps(_whole_calls(lines))))
 
 
 # --- what a power cut leaves ----------------------------------------------------------------------------
@@ -200,7 +205,7 @@ class _Reader:
             if verb == "write" and texts[-1].startswith(MARK):
                 yield Step("mark", data=texts[-1].removeprefix(MARK).rstrip(b"\n"))
             elif any(self._is_ours(text) for text in texts):
-                yield from self._step(verb, _TEXT.sub("", arguments).rstrip(")").split(", "), answer, texts)
+                yield from self._step(verb, _TEXT.sub("", arguments).rstrip(") ").split(", "), answer, texts)
 
     def _is_ours(self, text: bytes) -> bool:
         path = text.decode(errors="replace")

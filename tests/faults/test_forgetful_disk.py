@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import forgetful_disk
-from tests.faults.forgetful_disk import Disk, Moment, record
+from tests.faults.forgetful_disk import Disk, Moment, record, replayed
 
 pytestmark = pytest.mark.skipif(
     forgetful_disk.why_not() is not None, reason=forgetful_disk.why_not() or "it can record"
@@ -135,3 +135,16 @@ mmap.mmap(file, 4096)[0] = 1
 """
     with pytest.raises(RuntimeError, match="mmap"):
         _recorded(tmp_path, program)
+
+
+def test_a_call_told_in_two_lines_is_the_call_it_is_in_one(tmp_path: Path) -> None:
+    def in_hex(text: str) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in text.encode())
+
+    file = in_hex(str(tmp_path / "f"))
+    opened = f'7 openat(AT_FDCWD, "{file}", O_RDWR|O_CREAT, 0644) = 3<{file}>'
+    begun, rest = f'pwrite64(3<{file}>, "{in_hex("ab")}", 2, 491568', ")          = 2"
+    whole = replayed([opened, f"7 {begun}{rest}"], tmp_path)
+    lines = [opened, f"7 {begun} <unfinished ...>", "8 fsync(9) = 0", f"7 <... pwrite64 resumed>{rest}"]
+    assert whole.steps[-1].at == 491568
+    assert replayed(lines, tmp_path) == whole

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from tests.home.beside import Tale
 
-AT_ONCE = 10  # daemons; each needs most of a second of a processor to start
+AT_ONCE = 6  # daemons; each needs most of a second of a processor to start
 
 
 class Side:

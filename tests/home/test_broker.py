@@ -16,14 +16,14 @@ from tests.home.house import House
 @beside
 async def test_a_broker_that_restarts_costs_no_minute_and_no_status(folder: Path) -> None:
     async with House(folder) as house:
-        await house.start(minute_ends_in_s=6.0)
+        await house.start(minute_ends_in_s=12.0)
         sent = await house.aggregator.cap("asset:heat", 0.0)
         await house.until(lambda: house.pump.blocked, "the pump rests")
         await _before_the_minute_ends(house)
         house.broker.terminate()
         await _over_a_minute(house)
         await asyncio.to_thread(house.broker.start)
-        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 25)
+        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 30)
         await house.until(lambda: house.aggregator.said(sent.id, status="STARTED"), "its status too")
         assert _backfilled(house.aggregator) == {"heat", "boundary"}
         await house.aggregator.cancel(sent.id)
@@ -36,7 +36,7 @@ async def test_a_broker_that_forgot_all_costs_no_minute_and_no_status(folder: Pa
     """The aggregator listens again before the home is let in: what a broker took for nobody is for acks."""
     async with House(folder, kept=False) as house, TcpProxy("127.0.0.1", house.broker.port) as line:
         house.config["uplink"]["port"] = line.port
-        await house.start(minute_ends_in_s=6.0)
+        await house.start(minute_ends_in_s=12.0)
         sent = await house.aggregator.cap("asset:heat", 0.0)
         await house.until(lambda: house.pump.blocked, "the pump rests")
         await _before_the_minute_ends(house)
@@ -46,7 +46,7 @@ async def test_a_broker_that_forgot_all_costs_no_minute_and_no_status(folder: Pa
         await asyncio.to_thread(house.broker.start)
         await asyncio.wait_for(house.aggregator.listening.wait(), 5)
         line.fault = HEALTHY
-        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 25)
+        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 30)
         await house.until(lambda: house.aggregator.said(sent.id, status="STARTED"), "its status too")
         assert _backfilled(house.aggregator) == {"heat", "boundary"}
         presence = house.aggregator.all("presence")[-1]
@@ -67,7 +67,7 @@ async def test_a_line_that_is_only_silent_is_noticed_and_nothing_is_lost(folder:
         await _over_a_minute(house)
         line.fault = HEALTHY
         line.cut()
-        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 25)
+        await house.until(lambda: house.aggregator.minutes("heat"), "the minute comes", 30)
         await promises.no_number_is_missing_or_used_twice(house)
 
 

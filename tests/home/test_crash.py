@@ -120,7 +120,7 @@ async def _judge(house: House) -> None:
     await house.kill()
     await house.start(minute_ends_in_s=4.0)
     began_utc_s = time.time()
-    await house.until(lambda: _has_register(house.aggregator, began_utc_s), "a minute with its register")
+    await house.until(lambda: _has_register(house.aggregator, began_utc_s), "a minute with its register", 75)
 
     await promises.no_number_is_missing_or_used_twice(house)
     promises.minutes_join(house.aggregator.minutes("boundary"))
