@@ -75,7 +75,7 @@ SERVICES = {
 }
 
 OBEYED = frozenset({Kind.CAP, Kind.SETPOINT, Kind.FLOOR})
-"""What can be carried out today; `state.accepts` tells the aggregator."""
+"""What can be carried out today, by the hub or by hand; `state.accepts` tells the aggregator."""
 
 
 def service(name: str) -> Service:
@@ -95,9 +95,13 @@ def standing_refusal(asset: Asset, asked: Instruction | Order, home: Home) -> Re
         return Refusal(Reason.NOT_ELIGIBLE, f"{where} needs a boundary meter, none is configured")
     if asked.vector not in row.vectors:
         return Refusal(Reason.NOT_ELIGIBLE, f"{where} takes no {asked.vector} instructions")
-    if asked.vector is Vector.MANUAL:
-        return _unmetered(home)
-    return _incapable(asset, _kinds(asked))
+    kinds, is_manual = _kinds(asked), asked.vector is Vector.MANUAL
+    if is_manual and not home.has_boundary_meter:
+        text = "what is done by hand is metered at the boundary, no meter is configured"
+        return Refusal(Reason.NOT_ELIGIBLE, text)
+    if unknown := kinds - OBEYED:
+        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{_words(unknown)} is not offered here")
+    return None if is_manual else _incapable(asset, kinds)
 
 
 def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
@@ -143,15 +147,6 @@ def _exclude(one: str, other: str, home: Home) -> bool:
     return other in service(one).excludes or one in service(other).excludes
 
 
-def _unmetered(home: Home) -> Refusal | None:
-    """What the household does by hand is metered at the boundary."""
-    if home.has_boundary_meter:
-        return None
-    return Refusal(
-        Reason.NOT_ELIGIBLE, "what is done by hand is metered at the boundary, no meter is configured"
-    )
-
-
 def _kinds(asked: Instruction | Order) -> frozenset[Kind]:
     steps = asked.steps if isinstance(asked, Instruction) else asked.asks
     return frozenset(step.kind for step in steps)
@@ -160,8 +155,6 @@ def _kinds(asked: Instruction | Order) -> frozenset[Kind]:
 def _incapable(asset: Asset, kinds: frozenset[Kind]) -> Refusal | None:
     if not asset.ability.holds:
         return Refusal(Reason.OUTSIDE_CAPABILITY, f"{asset.id} can only be watched")
-    if unknown := kinds - OBEYED:
-        return Refusal(Reason.OUTSIDE_CAPABILITY, f"{_words(unknown)} is not offered here")
     if Kind.FLOOR in kinds and not asset.ability.raises:
         return Refusal(Reason.OUTSIDE_CAPABILITY, f"{asset.id} cannot be asked to draw more")
     return None

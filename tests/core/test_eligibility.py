@@ -122,6 +122,14 @@ def test_what_can_only_be_watched_may_be_switched_by_hand() -> None:
     assert reason_of(order(), BOILER) is Reason.OUTSIDE_CAPABILITY
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_by_hand_no_more_can_be_asked_for_than_by_the_hub(kind: Kind) -> None:
+    may = kind in {Kind.CAP, Kind.SETPOINT, Kind.FLOOR}
+    assert reason_of(order(kind=kind, vector=Vector.MANUAL), EV) is (
+        None if may else Reason.OUTSIDE_CAPABILITY
+    )
+
+
 def accepted(service: str, start: float, end: float, asset: str = "hp") -> Instruction:
     step = Step(UTC + start, UTC + end, Kind.CAP, 0)
     return Instruction("old", 0, service, "response", 0, UTC, Scope((f"asset:{asset}",), (asset,)), (step,))
