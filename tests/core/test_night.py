@@ -51,7 +51,7 @@ class Car:
     def lives(self, allowed_w: int | None, for_s: float) -> None:
         """So many seconds at no more than allowed."""
         goal_w = self.takes_w if allowed_w is None else min(self.takes_w, allowed_w)
-        if self.soc > self.tapers_from:
+        if self.tapers_from < self.soc < 1.0:
             share = 1 - 0.75 * (self.soc - self.tapers_from) / (1 - self.tapers_from)
             goal_w = min(goal_w, self.takes_w * share)
         if self.soc >= 1.0:
