@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from gateway.core.model import Asset, AssetClass, Mark, Plan, Quality, Snapshot
 
+ROUNDING_S = 1e-6  # what adding seconds in another order may differ by
+
 
 def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
     """Every limit the plan breaks, in words; empty if it keeps all."""
@@ -62,10 +64,12 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if was.held_since_s is not None and was.scheduled_since_s is not None:
         present_s -= snapshot.now_s - was.scheduled_since_s
     rested = (
-        was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
+        was.held_w is None
+        and was.let_go_s is not None
+        and snapshot.now_s - was.let_go_s >= limits.rest_s - ROUNDING_S
     )
     within = (
-        was.held_s + present_s < limits.longest_hold_s
+        was.held_s + present_s < limits.longest_hold_s + ROUNDING_S
         or rested
         or _is_scheduled(snapshot, asset, held_w)
         or (asset.asset_class is AssetClass.EV and _paused(snapshot, asset))
@@ -124,7 +128,7 @@ def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     was = snapshot.memory.assets.get(asset.id)
     lingers = was is not None and (was.too_cold or was.too_empty or was.late_for_utc_s is not None)
     others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
-    broken = any(not limit(snapshot, asset, lowest_w) for limit in others)
+    broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or _tight(snapshot)
     return held_w == lowest_w or not _paused(snapshot, asset) or lingers or broken
 
 
@@ -243,7 +247,9 @@ def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:
         off_s = snapshot.now_s - was.held_since_s
         return off_s >= limits.longest_off_s or (was.held_s >= 1e9 and limits.longest_off_s < 1e9)
     if was.held_w is None and was.let_go_s is not None:
-        return snapshot.now_s - was.let_go_s < limits.shortest_on_s
+        unknown_off = was.held_s >= 1e9 and limits.longest_off_s < 1e9
+        on_s = max(limits.shortest_on_s, limits.rest_s if unknown_off else 0.0)
+        return snapshot.now_s - was.let_go_s < on_s - ROUNDING_S
     return False
 
 
@@ -257,7 +263,7 @@ def _is_started_enough(snapshot: Snapshot, asset: Asset) -> bool:
     if was is None or was.held_w == 0:
         return False
     ago_s = [snapshot.now_s - at_s for at_s in was.starts_s]
-    in_hour, in_day = sum(s < 3600 for s in ago_s), sum(s < 86_400 for s in ago_s)
+    in_hour, in_day = (sum(s < within_s - ROUNDING_S for s in ago_s) for within_s in (3600, 86_400))
     return in_hour >= (care.starts_per_hour or 99) or in_day >= (care.starts_per_day or 99)
 
 
