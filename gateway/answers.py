@@ -120,6 +120,7 @@ class Answers:
             "asset_class": asset.asset_class.value,
             "power_w": state.power_w.value if state.power_w else None,
             "room_c": state.room_c.value if state.room_c else None,
+            "water_c": state.water_c.value if state.water_c else None,
             "at_most_w": setpoint.at_most_w,
             "governor": setpoint.governor.value,
             "reason": setpoint.reason.value,

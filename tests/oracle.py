@@ -55,6 +55,15 @@ def room_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     return may or _is_full(snapshot, asset)
 
 
+def water_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """With hot water at or below its minimum, or unknown, nothing is held."""
+    least_c, water = snapshot.limits[asset.id].water_min_c, snapshot.states[asset.id].water_c
+    if held_w is None or least_c is None:
+        return True
+    is_warm = water is not None and water.quality is not Quality.BAD and water.value > least_c
+    return is_warm or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+
+
 def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """Held no longer in all than allowed, until it has rested; but for what the household wants itself."""
     was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
@@ -126,7 +135,8 @@ def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     that has just been reached is not left again yet."""
     lowest_w = min((*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]))
     was = snapshot.memory.assets.get(asset.id)
-    lingers = was is not None and (was.too_cold or was.too_empty or was.late_for_utc_s is not None)
+    lingers = was is not None and (was.too_cold or was.water_cold or was.too_empty)
+    lingers = lingers or (was is not None and was.late_for_utc_s is not None)
     others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
     broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or _tight(snapshot)
     return held_w == lowest_w or not _paused(snapshot, asset) or lingers or broken
@@ -200,6 +210,7 @@ def fuse(snapshot: Snapshot, plan: Plan) -> bool:
 LIMITS = (
     level_exists,
     room_minimum,
+    water_minimum,
     longest_hold,
     minimum_run,
     minimum_rest,

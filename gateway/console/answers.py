@@ -55,6 +55,7 @@ class AssetLine(TypedDict):
     asset_class: str
     power_w: float | None
     room_c: float | None
+    water_c: float | None
     at_most_w: int | None
     governor: str
     reason: str

@@ -76,11 +76,17 @@ def _head(answer: Status) -> Text:
 def _assets(assets: list[AssetLine]) -> Table:
     table = Table("asset", "draws", "is", "now", "because", box=None, pad_edge=False, title_justify="left")
     for asset in assets:
-        room = "-" if asset["room_c"] is None else f"{asset['room_c']:.1f} °C"
         because = f"{asset['governor']}: {asset['text']}"
-        is_at = asset["car"]["text"] if asset["car"] else room
+        is_at = asset["car"]["text"] if asset["car"] else _temperatures(asset)
         table.add_row(asset["id"], watts(asset["power_w"]), is_at, held(asset["at_most_w"]), because)
     return table
+
+
+def _temperatures(asset: AssetLine) -> str:
+    """Of the room, and of the hot water where it is seen."""
+    room = "" if asset["room_c"] is None else f"{asset['room_c']:.1f} °C"
+    water = "" if asset["water_c"] is None else f"water {asset['water_c']:.1f} °C"
+    return ", ".join(word for word in (room, water) if word) or "-"
 
 
 def _instructions(instructions: list[InstructionLine]) -> Text:

@@ -24,6 +24,7 @@ FIELDS = {
     "power_w": Field(max_age_s=90.0, lowest=-100_000, highest=100_000),
     "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # to be reported; rules take less
     "air_c": Field(max_age_s=900.0, lowest=-60, highest=60),
+    "water_c": Field(max_age_s=900.0, lowest=0, highest=110),
     "running": Field(max_age_s=90.0, lowest=0, highest=1),
     # What stands still is not always said again. An old register tells of less energy than has flowed.
     "connected": Field(max_age_s=86_400.0, lowest=0, highest=1),
@@ -69,6 +70,7 @@ def state_of(
         connected=found["connected"],
         import_ws=found["import_ws"],
         air_c=found["air_c"],
+        water_c=found["water_c"],
     )
 
 

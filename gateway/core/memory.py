@@ -131,6 +131,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
         running_since_s=running_since_s,
         too_cold=cold,
         too_warm=warm,
+        water_cold=comfort.is_water_cold(snapshot, asset),
         quiet_since_s=quiet_since_s(snapshot, asset, was),
         tight_s=_tight_s(snapshot, asset, plan),
     )

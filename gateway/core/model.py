@@ -125,6 +125,7 @@ class AssetState:
     connected: Reading | None = None  # 1.0 while a car is plugged in
     import_ws: Reading | None = None  # energy register
     air_c: Reading | None = None  # of the cold appliance itself
+    water_c: Reading | None = None  # of the hot-water tank
 
 
 # --- what the home is (configuration) ---------------------------------------------------------------
@@ -290,7 +291,8 @@ class Limits:
 
     Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
     `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
-    a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it.
+    a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it. `water_min_c`: the
+    same for the hot water, and `water_hysteresis_c` for its way back.
     Care: `min_run_s` a started compressor runs, `min_rest_s` what was held off stays so; `longest_off_s` of
     one switching-off, `shortest_on_s` between two of them; `care` for the rest.
     `schedule` is the household's own wish: the most it wants the asset to draw (W).
@@ -300,6 +302,8 @@ class Limits:
     room_max_c: Timetable = Timetable()
     hysteresis_c: float = 0.3
     room_max_age_s: float = 900.0
+    water_min_c: float | None = None
+    water_hysteresis_c: float = 3.0
     longest_hold_s: float = math.inf
     rest_s: float = 0.0
     min_run_s: float = 0.0
@@ -523,6 +527,7 @@ class AssetMemory:
     scheduled_since_s: float | None = None  # since when only the household's own schedule holds it
     moved_s: float | None = None  # when the level of this hold last changed; None: it is the first
     starts_s: tuple[float, ...] = ()  # the latest ends of an off that we made, in order
+    water_cold: bool = False  # inside the hysteresis after the hot water's minimum was reached
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (4, Memory),
+    "memory": (5, Memory),
     "entry": (2, Entry),
     "meter": (1, Meter),
 }
@@ -68,6 +68,12 @@ def _with_every_limit(body: Any) -> Any:
     }
 
 
+def _with_water(body: Any) -> Any:
+    """Before hot water had a minimum."""
+    new: dict[str, Any] = {"water_cold": False}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -81,6 +87,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 1): _with_charge,
     ("memory", 2): _with_measured,
     ("memory", 3): _with_every_limit,
+    ("memory", 4): _with_water,
     ("entry", 1): _with_vector,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""

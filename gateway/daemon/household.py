@@ -21,6 +21,7 @@ from gateway.daemon.fields import (
     Whole,
 )
 
+WATER_MIN_C, WATER_LEAST_C, WATER_MOST_C = 40.0, 35.0, 60.0  # above 60 °C it scalds; modbus reference C4
 REST_S = 3600.0  # an hour between holds, modbus reference C1
 COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
 COLD_OFF_MOST_S = {"fridge": 7200.0, "freezer": 14_400.0}  # food spoils; the household may only tighten
@@ -63,12 +64,15 @@ def _weekly(value: object) -> object:
 
 
 class Comfort(Section):
-    """The household's comfort: room band (°C, a number or by time), and how long a hold may be."""
+    """The household's comfort: room band (°C, a number or by time), hot water (°C, of the tank), and how long
+    a hold may be."""
 
     room_min_c: Weekly = Weekly()
     room_max_c: Weekly = Weekly()
     hysteresis_c: Annotated[Number, Field(ge=0, le=2)] = 0.3
     room_max_age_s: Seconds = 900.0
+    water_min_c: Annotated[Number, Field(ge=WATER_LEAST_C, le=WATER_MOST_C)] | None = None
+    water_hysteresis_c: Annotated[Number, Field(ge=0, le=10)] = 3.0
     longest_hold_s: Annotated[Seconds, Field(gt=0)] | None = None
     rest_s: Seconds = REST_S
 

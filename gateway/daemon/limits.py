@@ -11,7 +11,7 @@ from gateway.core.model import AssetClass, Care, Charge, Deadline, Limits, Timet
 from gateway.core.timetable import Clock, Row, moments, spans
 from gateway.daemon import household
 from gateway.daemon.config import Config
-from gateway.daemon.household import COLD_AIR_MAX_C, COLD_ON_S, COLD_REST_S, COLD_STARTS, Weekly
+from gateway.daemon.household import COLD_AIR_MAX_C, COLD_ON_S, COLD_REST_S, COLD_STARTS, WATER_MIN_C, Weekly
 from gateway.daemon.sections import AssetSection
 
 BEFORE_S, AHEAD_S = 86_400.0, 9 * 86_400.0  # made anew each day
@@ -47,6 +47,8 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
             room_max_c=laid_out(comfort.room_max_c),
             hysteresis_c=comfort.hysteresis_c,
             room_max_age_s=comfort.room_max_age_s,
+            water_min_c=_water_min_c(section),
+            water_hysteresis_c=comfort.water_hysteresis_c,
             longest_hold_s=_longest_hold_s(section),
             rest_s=comfort.rest_s,
             min_run_s=compressor_s if care.min_run_s is None else care.min_run_s,
@@ -111,6 +113,12 @@ def _shortest_on_s(section: AssetSection) -> float:
     if section.asset_class is not AssetClass.PLUG:
         return 0.0
     return COLD_ON_S if section.care.is_cold else PLUG_ON_S
+
+
+def _water_min_c(section: AssetSection) -> float | None:
+    """A tank whose temperature is seen has a minimum."""
+    least_c = section.comfort.water_min_c
+    return WATER_MIN_C if least_c is None and section.water_c else least_c
 
 
 def _rows(times: tuple[household.Row, ...]) -> tuple[Row, ...]:

@@ -152,6 +152,7 @@ class AssetSection(Section):
     import_ws: tuple[Source, ...] = ()
     room_c: tuple[Source, ...] = ()
     air_c: tuple[Source, ...] = ()
+    water_c: tuple[Source, ...] = ()
     running: tuple[Source, ...] = ()
     connected: tuple[Source, ...] = ()
     soc: tuple[SocSource, ...] = ()
@@ -168,6 +169,8 @@ class AssetSection(Section):
         comfort = self.comfort
         if (comfort.room_min_c.values or comfort.room_max_c.values) and not self.room_c:
             raise ValueError('comfort has a room limit, so room_c needs a source, as in ["room.room_c"]')
+        if comfort.water_min_c is not None and not self.water_c:
+            raise ValueError('comfort.water_min_c needs a source, as in water_c = ["hp.dhw_c"]')
         return self
 
     @model_validator(mode="after")
@@ -175,6 +178,8 @@ class AssetSection(Section):
         car = {"charge": self.charge, "soc": self.soc, "connected": self.connected}
         if self.asset_class is not AssetClass.EV and (named := _said(car)):
             raise ValueError(f'{named} is for a car; class = "ev" would be right, or remove it')
+        if self.asset_class is not AssetClass.HEAT and self.water_c:
+            raise ValueError('water_c is of what heats; class = "heat" would be right, or remove it')
         care = self.care
         plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
         plug["air_max_c"] = care.air_max_c

@@ -21,6 +21,7 @@ HEAT: AssetLine = {
     "asset_class": "heat",
     "power_w": 1480.0,
     "room_c": 20.46,
+    "water_c": 47.31,
     "at_most_w": 0,
     "governor": "dispatch",
     "reason": "none",
@@ -32,6 +33,7 @@ CAR: AssetLine = {
     "asset_class": "ev",
     "power_w": 7300.0,
     "room_c": None,
+    "water_c": None,
     "at_most_w": None,
     "governor": "household",
     "reason": "none",
@@ -112,7 +114,7 @@ def test_the_home_is_on_one_screen() -> None:
         "aggregator connected, 2 to send",
         "clock 2026-11-23T17:00:00Z",
         "asset draws is now because",
-        "heat 1.48 kW 20.5 °C at most 0 W dispatch: held off by 7f3a",
+        "heat 1.48 kW 20.5 °C, water 47.3 °C at most 0 W dispatch: held off by 7f3a",
         "instruction 7f3a bm 17:00:00-17:30:00Z",
         "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
         "",
@@ -137,10 +139,10 @@ def test_the_home_is_on_one_screen() -> None:
         ({"boundary_w": None}, "home-7f3a homeflex 0.1.0 home draws -"),
         (
             {"assets": [{**HEAT, "at_most_w": None}]},
-            "heat 1.48 kW 20.5 °C own control dispatch: held off by 7f3a",
+            "heat 1.48 kW 20.5 °C, water 47.3 °C own control dispatch: held off by 7f3a",
         ),
         (
-            {"assets": [{**HEAT, "power_w": None, "room_c": None}]},
+            {"assets": [{**HEAT, "power_w": None, "room_c": None, "water_c": None}]},
             "heat - - at most 0 W dispatch: held off by 7f3a",
         ),
         (

@@ -101,6 +101,7 @@ def limits(draw: st.DrawFn) -> Limits:
     return Limits(
         room_min_c=draw(timetables(17, 20)),
         room_max_c=draw(timetables(21, 24)),
+        water_min_c=draw(st.none() | st.just(40.0)),
         longest_hold_s=draw(st.sampled_from([600.0, 7200.0])),
         rest_s=draw(st.sampled_from([0.0, 60.0, 3600.0])),
         min_run_s=draw(st.sampled_from([0.0, 600.0])),
@@ -140,6 +141,7 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         scheduled_since_s=None if held_w is None else draw(st.none() | st.just(since)),
         moved_s=None if held_w is None else draw(st.none() | st.sampled_from([NOW - 1, NOW - 9, NOW - 11])),
         starts_s=tuple(sorted(NOW - draw(st.integers(1, 90_000)) for _ in range(draw(st.integers(0, 4))))),
+        water_cold=draw(st.booleans()),
     )  # fmt: skip
 
 
@@ -151,6 +153,7 @@ def states(draw: st.DrawFn) -> AssetState:
         draw(st.none() | st.sampled_from([0.0, 1.0, 1.0]).map(lambda there: Reading(there, 0.0, "x.y"))),
         draw(readings(0, 40 * 3_600_000)),
         draw(readings(-20, 10)),
+        draw(readings(35, 55)),
     )  # fmt: skip
 
 

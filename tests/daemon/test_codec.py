@@ -223,6 +223,13 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
     assert decode("memory", WRITTEN_BY_VERSION_2) == Memory(7.0, {"ev": car})
 
 
+def test_a_memory_from_before_hot_water_had_a_minimum_is_read() -> None:
+    memory = Memory(7.0, {"hp": AssetMemory(held_w=0, held_since_s=2.0, starts_s=(1.0,))})
+    _, body = json.loads(encode("memory", memory))
+    del body["assets"][0][1]["water_cold"]
+    assert decode("memory", json.dumps([4, body]).encode()) == memory
+
+
 @pytest.mark.parametrize("old", [b'"held_w":0', b'"overrides":', b'"until_s":9.0', b'"assets":[["hp",'])
 def test_a_damaged_memory_of_the_version_before_is_unreadable(old: bytes) -> None:
     with pytest.raises(Unreadable, match="memory"):

@@ -81,6 +81,15 @@ def test_the_longest_hold_is_the_households_or_the_contracts(
     assert _limits(spoilt(old, new), "2026-11-23 12:00").longest_hold_s == longest_hold_s
 
 
+@pytest.mark.parametrize(
+    ("said", "least_c"),
+    [("", None), ('water_c = ["hp.dhw_c"]', 40), ('water_c = ["hp.dhw_c"]\ncomfort.water_min_c = 45', 45)],
+)
+def test_hot_water_that_is_seen_has_a_minimum(said: str, least_c: float | None) -> None:
+    text = f'[asset.tank]\nclass = "heat"\nnominal_w = 2000\n{said}\n'
+    assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["tank"].water_min_c == least_c
+
+
 def test_care_is_careful_where_nothing_is_said() -> None:
     limits = _limits(GOOD, "2026-11-23 12:00")
     assert (limits.min_run_s, limits.min_rest_s, limits.rest_s) == (600, 600, 3600)

@@ -23,10 +23,17 @@ DEVICE = """
 driver = "shelly"
 host = "192.168.1.31"
 """
+SENSORS = """
+[devices.sensors]
+driver = "mqtt_local"
+broker = { host = "127.0.0.1" }
+points.dhw_c = { topic = "tank" }
+"""
+SEEN = 'water_c = ["sensors.dhw_c"]'
 KINDS = {
     "car": 'class = "ev"',
-    "heat": 'class = "heat"',
-    "heat with a store": 'class = "heat"\nstorage = true',
+    "heat": f'class = "heat"\n{SEEN}',
+    "heat with a store": f'class = "heat"\nstorage = true\n{SEEN}',
     "fridge": 'class = "plug"\ncontrol = "plug"\n[asset.it.care]\nappliance = "fridge"',
     "freezer": 'class = "plug"\ncontrol = "plug"\n[asset.it.care]\nappliance = "freezer"',
     "other plug": 'class = "plug"',
@@ -37,7 +44,7 @@ def limits(kind: str) -> Limits:
     """What holds for an asset of which nothing more is said."""
     said, _, care = KINDS[kind].partition("\n[")
     asset = f"[asset.it]\nnominal_w = 1000\n{said}\n" + (f"[{care}\n" if care else "")
-    device = DEVICE if "control" in said else ""
+    device = DEVICE if "control" in said else SENSORS
     return limits_of(parsed(f"{HOME}{device}{asset}"), 1_790_000_000.0)["it"]
 
 
@@ -68,6 +75,8 @@ ROWS: dict[str, Callable[[Limits], str]] = {
     "warmest air, °C": lambda found: number(found.care.air_max_c),
     "a room older than this is unknown": lambda found: seconds(found.room_max_age_s),
     "hysteresis of the room, K": lambda found: number(found.hysteresis_c),
+    "coldest hot water, where it is seen, °C": lambda found: number(found.water_min_c),
+    "hysteresis of the hot water, K": lambda found: number(found.water_hysteresis_c),
 }
 
 

@@ -132,6 +132,7 @@ class House:
     power_w: float = 0.0
     register_ws: float = 0.0
     care_c: tuple[float, ...] = ()
+    water_care_c: tuple[float, ...] = ()
 
     def advance(self, now_s: float, step_s: float) -> None:
         """Heat flows over the step that ends now; then its own thermostat looks."""
@@ -159,6 +160,10 @@ class House:
             events += [(goal - self.air_c) / speed for goal in goals if (goal - self.air_c) / speed > 0]
         if self._heats_tank():
             events.append((51.0 - self.tank_c) * 8e5 / max(1.0, self.power_w * self.heat_ratio))
+        if self.showers:
+            drawn_w = 40.0 + sum(spell.value for spell in self.showers.at(now_s))
+            speed = (self.power_w * self.heat_ratio * self._heats_tank() - drawn_w) / 8e5
+            events += [s for goal in self.water_care_c if (s := (goal - self.tank_c) / speed) > 0]
         return max(30.0 if self.reins.asked_w == self.reins.level_w else 0.5, min(events))
 
     def _heats_tank(self) -> bool:

@@ -23,6 +23,7 @@ from tests.year.appliance import Car, Cold, House, Kitchen, Reins, Storage
 from tests.year.nature import DAY_S, HOUR_S, START_UTC_S, Spells
 
 KWH_WS = 3_600_000
+WATER_MIN_C = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Drawn:
     meter_late_s: float
     knows_soc: bool
     sees_air: bool
+    sees_water: bool
     battery_kwh: float
     room_min_c: float
     ready_h: float
@@ -72,6 +74,7 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
     loss_w_k = random.uniform(130, 230)
     house = House(weather, showers, Reins(10, 900), nominal_w, heat_ratio, loss_w_k)
     house.care_c = (room_min_c, room_min_c + 0.3)
+    house.water_care_c = (WATER_MIN_C, WATER_MIN_C + 3) if showers else ()
     assets.append(Asset("heat", AssetClass.HEAT, nominal_w, ability))
     appliances["heat"] = house
     if seed % 3 == 0:
@@ -89,6 +92,7 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
     ]
     gaps = {name: nature.poisson(random, 40 * DAY_S, 60, 6 * HOUR_S) for name in names}
     gaps |= {f"{a.id}.online": nature.poisson(random, 40 * DAY_S, 30, 3 * HOUR_S) for a in assets}
+    gaps["heat.water_c"] = nature.poisson(Random(seed + 2), 20 * DAY_S, 60, 6 * HOUR_S)
     gaps["boundary"] = nature.poisson(random, 15 * DAY_S, 10, 3 * HOUR_S)
     drawn = Drawn(
         tuple(assets),
@@ -98,6 +102,7 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
         random.choice([1.0, 10.0]),
         knows_soc=seed % 4 != 3,
         sees_air=bool(seed % 2),
+        sees_water=showers is not None and seed % 7 != 6,
         battery_kwh=battery_kwh,
         room_min_c=room_min_c,
         ready_h=7.0,
@@ -123,6 +128,7 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
         "heat": Limits(
             room_min_c=Timetable(warm, 16.5),
             room_max_c=Timetable((), 24.0),
+            water_min_c=WATER_MIN_C if drawn.sees_water else None,
             longest_hold_s=7200,
             rest_s=3600,
             min_run_s=600,

@@ -194,7 +194,10 @@ class Home:
             return replace(state, soc=soc, connected=there)
         if isinstance(appliance, House):
             room = self._reading(f"{id_}.room_c", appliance.air_c, 0.05, 20.0)
-            return replace(state, room_c=room, running=Reading(float(appliance.on), 1.0, f"{id_}.running"))
+            water = self._reading(f"{id_}.water_c", appliance.tank_c, 0.1, 20.0)
+            water = water if self.drawn.sees_water else None
+            running = Reading(float(appliance.on), 1.0, f"{id_}.running")
+            return replace(state, room_c=room, water_c=water, running=running)
         if isinstance(appliance, Cold) and self.drawn.sees_air:
             return replace(state, air_c=self._reading(f"{id_}.air_c", appliance.air_c, 0.1, 20.0))
         return state

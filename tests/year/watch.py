@@ -30,6 +30,7 @@ class Watch:
     shifted_kwh: Counter[str] = field(default_factory=Counter)
     decisions: int = 0
     _cold_s: dict[str, float] = field(default_factory=dict)
+    _tepid_s: float = 0.0
     _held_s: dict[str, float] = field(default_factory=dict)
     _over_s: float = 0.0
     _was: dict[str, int | None] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Watch:
                 self._room(
                     home, asset.id, appliance, step_s, held=held and setpoint.reason not in RANKS_HIGHER
                 )
+                self._water(home, appliance, step_s, held=held and setpoint.reason not in RANKS_HIGHER)
             if isinstance(appliance, Cold) and appliance.reins.level_w == 0:
                 self._food(home, asset.id, appliance)
             if isinstance(appliance, Car):
@@ -89,6 +91,14 @@ class Watch:
         edge = any(abs(hour - at) < 0.2 for at in (6.5, 22.5)) or home.drawn.clock_jumps.at(home.now_s)
         if self._cold_s[id_] > 600 + SLACK_S and not edge:
             self._report(home, f"{id_} held for {self._cold_s[id_]:.0f} s at {house.air_c:.2f} °C")
+
+    def _water(self, home: Home, house: House, step_s: float, *, held: bool) -> None:
+        """Never held while the tank is below its minimum for longer than a rest of its compressor takes."""
+        minimum_c = home.limits["heat"].water_min_c
+        tepid = held and minimum_c is not None and house.tank_c < minimum_c - COLDER_C
+        self._tepid_s = self._tepid_s + step_s if tepid else 0.0
+        if self._tepid_s > 600 + SLACK_S:
+            self._report(home, f"heat held for {self._tepid_s:.0f} s at {house.tank_c:.1f} °C of hot water")
 
     def _may_charge(self, home: Home, id_: str, car: Car) -> bool:
         """The hold of a car begins with it, and one at its maximum is held for as long as it is there."""

@@ -1,7 +1,7 @@
-"""Comfort: the room's minimum and maximum by time of day, and the longest hold (the household's own
-schedule is none).
+"""Comfort: the room's minimum and maximum by time of day, the hot water's minimum, and the longest hold (the
+household's own schedule is none).
 
-A home whose room cannot be seen is not held. Rank: below everything but charge.
+A home whose room or hot water cannot be seen is not held. Rank: below everything but charge.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ HELD_FOR_LONG = {
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
-    """The most urgent of: room unknown, room too cold, held for long enough, room too warm."""
+    """The most urgent of: room or hot water unknown or too cold, held for long enough, room too warm."""
     if not asset.ability.holds:
         return None
     limits, memory = snapshot.limit(asset.id), snapshot.memory.of(asset.id)
     return (
         _cold(snapshot, asset, limits, memory)
+        or _water_cold(snapshot, asset, limits)
         or _held_long_enough(snapshot, asset, limits, memory)
         or _warm(snapshot, asset, limits, memory)
     )
@@ -61,6 +62,15 @@ def room_known(snapshot: Snapshot, asset: Asset, limits: Limits) -> Reading | No
     if room is None or room.quality is Quality.BAD or room.age_s > limits.room_max_age_s:
         return None
     return room
+
+
+def is_water_cold(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether the hot water was at its minimum and has not come far enough back since."""
+    limits, was = snapshot.limit(asset.id), snapshot.memory.of(asset.id).water_cold
+    minimum_c, water = limits.water_min_c, _water_known(snapshot, asset)
+    if minimum_c is None or water is None:
+        return was and minimum_c is not None
+    return water.value <= minimum_c or (was and water.value < minimum_c + limits.water_hysteresis_c)
 
 
 def held_in_all_s(memory: AssetMemory, now_s: float) -> float:
@@ -90,6 +100,22 @@ def _cold(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory)
         return _let_run(asset, f"room temperature unknown, minimum {minimum_c:.1f} °C")
     if room.value <= minimum_c or (memory.too_cold and room.value < minimum_c + limits.hysteresis_c):
         return _let_run(asset, f"room {room.value:.1f} °C, minimum {minimum_c:.1f} °C")
+    return None
+
+
+def _water_known(snapshot: Snapshot, asset: Asset) -> Reading | None:
+    water = snapshot.state(asset.id).water_c
+    return None if water is None or water.quality is Quality.BAD else water
+
+
+def _water_cold(snapshot: Snapshot, asset: Asset, limits: Limits) -> Bound | None:
+    minimum_c, water = limits.water_min_c, _water_known(snapshot, asset)
+    if minimum_c is None:
+        return None
+    if water is None:
+        return _let_run(asset, f"hot water unknown, minimum {minimum_c:.1f} °C")
+    if is_water_cold(snapshot, asset):
+        return _let_run(asset, f"hot water {water.value:.1f} °C, minimum {minimum_c:.1f} °C")
     return None
 
 
