@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from zoneinfo import ZoneInfo
 
-from gateway import cars, word
+from gateway import cars, consent, word
 from gateway.cars import Household, moment
 from gateway.console.answers import (
     Answer,
@@ -61,12 +61,14 @@ class Answers:
                 return self._said(word.override(question, *self._heard()))
             case "release":
                 return self._said(word.release(question, *self._heard()))
+            case "opt-out":
+                return self._said(await consent.opt_out(question, self._desk))
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
                 return self._of_car(cars.charge_now(question, self._snapshot(), self._household))
             case verb:
-                asked = "status, why, override, pause, release, soc or charge-now"
+                asked = "status, why, override, pause, release, opt-out, soc or charge-now"
                 return {"error": f"cannot answer {verb!r}; ask {asked}"}
 
     # --- status -----------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ class Answers:
     def _heard(self) -> tuple[Snapshot, ZoneInfo, Household]:
         return self._snapshot(), self._home.config.zone, self._household
 
-    def _said(self, done: word.Said | str) -> Answer:
+    def _said(self, done: word.Said | consent.Heard | str) -> Answer:
         if isinstance(done, str):
             return {"error": done}
         meant = done.assets

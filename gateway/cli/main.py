@@ -45,6 +45,9 @@ Until = Annotated[
     str | None, typer.Option("--until", help="Until when instead, local: 07:00 or 2026-11-27T07:00.")
 ]
 End = Annotated[bool, typer.Option("--end", help="End it now.")]
+OneInstruction = Annotated[
+    str, typer.Argument(metavar="ID", help="Which instruction, or how its id begins; status lists them.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
 out = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
 
@@ -135,6 +138,18 @@ def pause(
     """Hold an asset off for a while, as far as comfort, charge and the appliance's own limits let it."""
     question = _lasting({"ask": "pause"}, asset, home=home, for_=for_, until=until, end=end)
     _print(_ask(config, question, as_json), as_json, lambda done: done["done"])
+
+
+@app.command("opt-out", epilog="Example: homeflex opt-out 0193b3f0")
+def opt_out(
+    id_: OneInstruction,
+    asset: Annotated[str | None, typer.Argument(help="One asset; all if left out.")] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """End the home's part in one instruction, or that of one asset, for good; all others go on."""
+    answer = _ask(config, {"ask": "opt-out", "id": id_, "asset": asset}, as_json)
+    _print(answer, as_json, lambda done: done["done"])
 
 
 @app.command(epilog="Example: homeflex soc 54")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Verb = Literal["status", "why", "override", "pause", "release", "soc", "charge-now"]
+Verb = Literal["status", "why", "override", "pause", "release", "opt-out", "soc", "charge-now"]
 
 
 class Question(TypedDict):
     """`asset` for all but status, or `home`: all of them; `for_s`: how long override, pause and release hold,
-    0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the car is (0..1).
+    0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the car is (0..1);
+    `id`: which instruction.
     """
 
     ask: Verb
@@ -22,6 +23,7 @@ class Question(TypedDict):
     for_s: NotRequired[float]
     until: NotRequired[str | None]
     soc: NotRequired[float]
+    id: NotRequired[str]
 
 
 class DeviceLine(TypedDict):

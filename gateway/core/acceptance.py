@@ -94,7 +94,9 @@ def _refusals(
     book: Book, order: Order, union: list[Asset], former: Entry | None, home: Home, now: Now
 ) -> dict[str, Refusal]:
     others = [
-        e.instruction for e in book.current.values() if e.is_open and e.instruction and e.id != order.id
+        replace(e.instruction, ended=frozenset(life.asset for life in e.lives if life.status.is_end))
+        for e in book.current.values()
+        if e.is_open and e.instruction and e.id != order.id
     ]
     return {
         asset.id: why

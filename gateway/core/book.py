@@ -37,7 +37,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a clock that became trusted decided. Journal `entries` before `reports` are sent."""
+    """What was decided without a message. Journal `entries` before `reports` are sent."""
 
     book: Book
     reports: tuple[Report, ...] = ()

@@ -177,6 +177,12 @@ class Life:
         """Seconds of the window accounted for."""
         return self.held_s + self.idle_s + sum(s for _, s in self.limited_s)
 
+    def aborted(self, reason: Reason, text: str) -> Life:
+        """The life ended early for good, or by its window without having started."""
+        return replace(
+            self, status=Status.ABORTED, extent=Extent.NONE, evidence=None, reason=reason, text=text
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

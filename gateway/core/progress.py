@@ -157,7 +157,7 @@ def _lived(life: Life, instruction: Instruction, watch: Watch, look: _Look) -> t
     life = counted(life, following, instruction, watch, look.moment)
     asset = look.assets.get(life.asset)
     if asset is None:
-        return _aborted(life, Reason.NOT_ELIGIBLE, f"{life.asset} is no longer configured"), None
+        return life.aborted(Reason.NOT_ELIGIBLE, f"{life.asset} is no longer configured"), None
     if _is_over(instruction, watch, look.moment):
         return _ended(life), None
     if not watch.has_begun:
@@ -172,11 +172,7 @@ def _ended(life: Life) -> Life:
         return replace(life, status=Status.SUCCEEDED)
     longest = max(life.limited_s, key=lambda limit: limit[1], default=(Reason.NONE, 0.0))[0]
     reason = longest if life.reason is Reason.NONE else life.reason
-    return _aborted(life, reason, life.text or "the window ended before it was seen to follow")
-
-
-def _aborted(life: Life, reason: Reason, text: str) -> Life:
-    return replace(life, status=Status.ABORTED, extent=Extent.NONE, evidence=None, reason=reason, text=text)
+    return life.aborted(reason, life.text or "the window ended before it was seen to follow")
 
 
 def _standing(

@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 
 from gateway.core import book as books
-from gateway.core.book import Received
+from gateway.core import consent
+from gateway.core.book import Decided, Received
 from gateway.core.eligibility import Home as Rules
 from gateway.core.life import Book, Draws, Entry, Now, Proof, Report, Seen, Summary, restored
 from gateway.core.model import Instruction, Op, Order, Plan, Reason, Snapshot
@@ -45,6 +46,7 @@ UNJOURNALLED_MAX = 8  # messages left unacknowledged while the disk fails; more 
 UNJOURNALLED_S = 30.0  # and for so long: all that arrive later wait behind them for their own PUBACK
 RETRY_S = 5.0  # between two tries to save what a failing disk did not take
 NEVER_SAVED_MAX = 64  # messages on a failing disk that a later one of the same id came after
+HEARD_S = 2.0  # how long a word of the household waits for the disk before it is answered without
 UNTOLD_MAX = 256  # statuses that wait for such a disk; the oldest go first
 SAVE_COUNTS_EVERY_S = 60.0  # seconds counted for a running instruction, between its statuses
 FORGET_EVERY_S = 3600.0
@@ -200,6 +202,9 @@ class Desk:
             while len(self._never_saved) > NEVER_SAVED_MAX:
                 self._never_saved.pop(next(iter(self._never_saved)))
             return
+        if former and present and former != (kept := consent.with_word(former, present)):
+            former = kept
+            self._unsaved.add(former.id)
         self.book = _with_former(self.book, former, before, order.id)
         self.act()
 
@@ -246,6 +251,30 @@ class Desk:
         except StorageError as error:
             log.error("refusal not journalled", error=str(error))
         self.acknowledge(inbound)
+
+    # --- the household's word ---------------------------------------------------------------------------
+
+    async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
+        """End the part of assets in an instruction, at once; whether the disk has it."""
+        text = f"opted out of instruction {id_} by the household"
+        for asset in assets:
+            self._tell_word(text, id_, asset)
+        return await self._heard(consent.opt_out(self.book, id_, assets, self._now()))
+
+    def _tell_word(self, text: str, id_: str, asset: str | None = None) -> None:
+        reason = Reason.USER_OVERRIDE
+        self._records.event(EventKind.OVERRIDE, text, asset=asset, dispatch_ids=(id_,), reason=reason)
+
+    async def _heard(self, decided: Decided) -> bool:
+        """Carry out what the household said, and wait a little for the disk; whether that has it."""
+        self._journal_arrivals()  # what came before may not be saved after
+        self.book = decided.book
+        self.act()
+        ids = [entry.id for entry in decided.entries]
+        if saving := self._save(decided.entries, decided.reports, ()):
+            await asyncio.wait([saving], timeout=HEARD_S)
+            return saving.done() and self._unsaved.isdisjoint(ids)
+        return True
 
     # --- what the loop calls ----------------------------------------------------------------------------
 
@@ -294,17 +323,18 @@ class Desk:
 
     def _save(
         self, entries: Iterable[Entry], reports: Iterable[Report], summaries: Iterable[Summary]
-    ) -> None:
+    ) -> asyncio.Task[None] | None:
         bodies: list[Part] = [telling.status(report, self._records.mark()) for report in reports]
         bodies += [self._told(summary) for summary in summaries]
-        self._submit([entry.id for entry in entries], bodies)
+        return self._submit([entry.id for entry in entries], bodies)
 
-    def _submit(self, ids: Iterable[str], bodies: list[Part]) -> None:
+    def _submit(self, ids: Iterable[str], bodies: list[Part]) -> asyncio.Task[None] | None:
         """Save these entries as the book has them now, and with them what is to be told."""
         known = {id_: self.book.entry(id_) for id_ in ids}
         changes: list[Change] = [_put(entry) if entry else DropEntry(id_) for id_, entry in known.items()]
-        if changes or bodies:
-            self._background(self._saved(self._records.statuses(bodies, changes), known, bodies))
+        if not changes and not bodies:
+            return None
+        return self._background(self._saved(self._records.statuses(bodies, changes), known, bodies))
 
     async def _saved(self, saving: asyncio.Task[None], ids: Iterable[str], bodies: list[Part]) -> None:
         try:
@@ -323,10 +353,11 @@ class Desk:
     def _now(self) -> Now:
         return Now(self._clock.monotonic_s(), self._clock.utc_s(), self._clock.trusted)
 
-    def _background(self, work: Coroutine[object, object, None]) -> None:
+    def _background(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="desk")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _told(self, summary: Summary) -> status.Summary:
         energies = {a.asset: self._energies.spent(summary.id, a.asset) for a in summary.assets}

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from gateway.core import consent
 from gateway.core.book import Received, decide_pending, forget, open_instructions, receive
 from gateway.core.life import Book, Draws, Entry, Now, Proof, Reception, Report, Seen, Status, restored
 from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Reading, Reason
@@ -60,6 +61,7 @@ class Life(RuleBasedStateMachine):
         self.sent: list[Order] = []
         self.revisions = dict.fromkeys(IDS, 0)
         self.tombstones: set[str] = set()
+        self.opted: set[tuple[str, str]] = set()
         self.summaries: set[str] = set()
 
     @property
@@ -131,6 +133,20 @@ class Life(RuleBasedStateMachine):
         if unknown:
             self.tombstones.add(id_)
         self.sent.append(message)
+
+    @rule(id_=st.sampled_from(IDS), assets=st.sampled_from([("hp",), ("ev",), ("hp", "ev")]))
+    def opt_out(self, id_: str, assets: tuple[str, ...]) -> None:
+        entry = self.book.entry(id_)
+        lives = entry.lives if entry else ()
+        leaving = [life.asset for life in lives if life.asset in assets and not life.status.is_end]
+        done = consent.opt_out(self.book, id_, assets, self.now)
+        assert bool(done.entries) is bool(done.reports) is bool(leaving)
+        self.book = done.book
+        for told in done.reports:
+            self.hear(told)
+        for asset in leaving:
+            assert self.ends[id_, asset] is Status.ABORTED
+            self.opted.add((id_, asset))
 
     @rule(before=st.integers(0, 20))
     def stop_all(self, before: int) -> None:
@@ -235,6 +251,13 @@ class Life(RuleBasedStateMachine):
             entry = self.book.entry(instruction.id)
             assert entry
             assert entry.accepted_utc_s is not None
+
+    @invariant()
+    def who_opted_out_is_not_asked_again(self) -> None:
+        if not hasattr(self, "book"):
+            return
+        for i in open_instructions(self.book, HOME):
+            assert not {(i.id, a) for a in i.scope.assets if a not in i.ended} & self.opted
 
     @invariant()
     def seconds_counted_fit_the_window(self) -> None:

@@ -1,0 +1,174 @@
+"""What the household says of an instruction: as functions, and as commands to a real daemon whose journal
+has instructions already."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import consent
+from gateway.core.consent import OPTED_OUT
+from gateway.core.eligibility import Home as Rules
+from gateway.core.life import Book, Entry, Now
+from gateway.core.model import Ability, Asset, AssetClass, Order, Reason
+from gateway.daemon import codec
+from gateway.daemon.store import PutEntry, Store
+from gateway.files import DATABASE
+from tests.console.test_cli import CONFIG, Home
+from tests.core.dispatching import HOUR, UTC, order, take
+from tests.fakes.modbus import ModbusServer, Xtherma
+from tests.faults.kill9 import Kill9
+
+EV = Asset("ev", AssetClass.EV, 7360, Ability((0,)))
+HEAT = Asset("heat", AssetClass.HEAT, 2400, Ability((0,)))
+RULES = Rules((EV, HEAT), has_boundary_meter=True)
+
+
+def now() -> Now:
+    return Now(0.0, time.time(), True)
+
+
+def asked(id_: str, start: float = -60.0, **more: Any) -> Order:
+    """An order with times in seconds from now."""
+    since = time.time() - UTC
+    times = {"start": since + start, "end": since + start + HOUR, "issued": since, "expires": since + 900}
+    return order(id_, **{"targets": ("class:heat",), "end_delay": 0, **times, **more})
+
+
+def book_of(*orders: Order) -> Book:
+    book = Book()
+    for message in orders:
+        book = take(book, message, now(), RULES).book
+    return book
+
+
+# --- as functions -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Desk:
+    """A desk that only listens."""
+
+    book: Book
+    saves: bool = True
+    heard: list[object] = field(default_factory=list)
+
+    async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
+        """Note what was said."""
+        self.heard.append((id_, list(assets)))
+        return self.saves
+
+
+TWO = book_of(asked("0193-aa", targets=("asset:ev", "asset:heat")), asked("0193-bb"))
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ({"id": "0193-aa"}, ("0193-aa", ["ev", "heat"])),
+        ({"id": "0193-aa", "asset": "ev"}, ("0193-aa", ["ev"])),
+        ({"id": "0193-b"}, ("0193-bb", ["heat"])),
+    ],
+)
+async def test_who_opts_out_names_an_instruction_and_may_name_one_asset(
+    said: Any, heard: tuple[str, list[str]]
+) -> None:
+    desk = Desk(TWO)
+    answer = await consent.opt_out({"ask": "opt-out", **said}, desk)
+    assert answer == (heard[1], f"opted out of {heard[0]}")
+    assert desk.heard == [heard]
+
+
+async def test_a_word_that_the_disk_has_not_taken_says_so() -> None:
+    answer = await consent.opt_out({"ask": "opt-out", "id": "0193-bb"}, Desk(TWO, saves=False))
+    assert not isinstance(answer, str)
+    assert answer.what == "opted out of 0193-bb" + consent.UNSAVED
+
+
+async def test_who_is_out_already_is_told_how_it_ended_and_nothing_is_done() -> None:
+    entry = TWO.current["0193-bb"]
+    desk = Desk(TWO.with_entry(_with_all_out(entry)))
+    answer = await consent.opt_out({"ask": "opt-out", "id": "0193-bb"}, desk)
+    gone = "no part in 0193-bb any more (ABORTED, userOverride: the household opted out)"
+    assert (answer, desk.heard) == ((["heat"], gone), [])
+
+
+def _with_all_out(entry: Entry) -> Entry:
+    return replace(entry, lives=tuple(a.aborted(Reason.USER_OVERRIDE, OPTED_OUT) for a in entry.lives))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, "no instruction None; open: 0193-aa, 0193-bb"),
+        ({"id": ["0193-aa"]}, "no instruction ['0193-aa']; open: 0193-aa, 0193-bb"),
+        ({"id": ""}, "no instruction ''; open: 0193-aa, 0193-bb"),
+        ({"id": "0199"}, "no instruction '0199'; open: 0193-aa, 0193-bb"),
+        ({"id": "0193"}, "no one instruction '0193'; open: 0193-aa, 0193-bb"),
+        ({"id": "0193-bb", "asset": "ev"}, "0193-bb is not about 'ev'; it is about heat"),
+    ],
+)
+async def test_what_is_not_there_is_answered_with_what_is(said: Any, told: str) -> None:
+    desk = Desk(TWO)
+    assert await consent.opt_out({"ask": "opt-out", **said}, desk) == told
+    assert not desk.heard
+
+
+async def test_where_nothing_is_open_it_says_so() -> None:
+    answer = await consent.opt_out({"ask": "opt-out", "id": "0193"}, Desk(Book()))
+    assert answer == "no instruction '0193'; open: none"
+
+
+# --- as commands ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def daemon_with(folder: Path, *orders: Order) -> AsyncIterator[Home]:
+    """A daemon with a heat pump, and with these orders in its journal."""
+    pump, config = Xtherma(), folder / "homeflex.toml"
+    (folder / "state").mkdir()
+    entries = book_of(*orders).current.values()
+    async with Store.open(folder / "state" / DATABASE) as store:
+        await store.submit(*(PutEntry(entry.id, codec.encode("entry", entry)) for entry in entries))
+    async with ModbusServer({1: pump}) as server:
+        config.write_text(
+            CONFIG.format(port=server.port).replace("schedule = ", "# ")
+            + '\n[boundary]\npower_w = ["hp.power_w"]\n'
+        )
+        async with Kill9([sys.executable, "-m", "gateway", "run", "--config", str(config)]) as daemon:
+            home = Home(config, pump, daemon)
+            await daemon.start()
+            await home.until_answered()
+            yield home
+
+
+async def test_opt_out_frees_the_heat_pump_from_that_instruction_also_after_a_crash(tmp_path: Path) -> None:
+    async with daemon_with(tmp_path, asked("i1"), asked("i2")) as home:
+        await home.until_blocked(True)
+        first = await home.homeflex("opt-out", "i1")
+        assert (first.code, first.err) == (0, "")
+        assert first.out.startswith("heat: opted out of i1; now heat is held to 0 W: ")
+        assert "by instruction i2" in first.out
+        second = await home.homeflex("opt-out", "i2", "heat", "--json")
+        assert second.answer == {"done": "heat: opted out of i2; now heat runs by its own control"}
+        await home.until_blocked(False)
+        await home.daemon.kill()
+        await home.daemon.start()
+        await home.until_answered()
+        assert (await home.homeflex("status", "--json")).answer["instructions"] == []
+        again = await home.homeflex("opt-out", "i2")
+        assert (again.code, again.out) == (
+            0,
+            "heat: no part in i2 any more (ABORTED, userOverride: the household opted out); "
+            "now heat runs by its own control\n",
+        )
+        assert not home.pump.blocked
+        unknown = await home.homeflex("opt-out", "i3")
+        assert (unknown.code, unknown.err) == (1, "no instruction 'i3'; open: none\n")

@@ -1,0 +1,46 @@
+"""The household's word on an instruction, as the aggregator hears it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.home.aggregator import cap_body
+from tests.home.beside import beside
+from tests.home.house import SITE, House
+
+
+@beside
+async def test_who_opts_out_stays_out_over_a_crash_a_replay_and_a_revision(folder: Path) -> None:
+    async with House(folder) as house:
+        await house.start()
+        await house.seen()
+        sent = await house.aggregator.cap("asset:heat", 0.0)
+        await house.until(lambda: house.aggregator.said(sent.id, status="STARTED"), "it has started")
+        code, answer = await house.cli("opt-out", sent.id)
+        assert (code, answer) == (
+            0,
+            {"done": f"heat: opted out of {sent.id}; now heat runs by its own control"},
+        )
+        await house.until(lambda: not house.pump.is_told_to_rest, "the pump is its owner's", 3.0)
+        await house.until(lambda: house.aggregator.said(sent.id, status="ABORTED"), "it has ended")
+        line = house.aggregator.last(sent.id)
+        assert (line["extent"], line["reason"], line["text"]) == (
+            "none",
+            "userOverride",
+            "the household opted out",
+        )
+        (event,) = [event for event in house.aggregator.all("event") if event["kind"] == "override"]
+        assert (event["asset"], event["reason"], event["dispatchIds"]) == ("heat", "userOverride", [sent.id])
+
+        await house.kill()
+        await house.start()
+        await house.seen()
+        begun = len(house.aggregator.statuses(sent.id))
+        await house.aggregator.publish("dispatch", sent.token)
+        revision = {**cap_body(SITE, "asset:heat", 0.0), "id": sent.id, "revision": 1}
+        await house.aggregator.send(revision)
+        await house.until(lambda: len(house.aggregator.statuses(sent.id)) == begun + 2, "two answers")
+        again, revised = house.aggregator.statuses(sent.id)[begun:]
+        assert (again["reception"], again["targets"][0]["status"]) == ("OK", "ABORTED")
+        assert revised["reception"] == "REPLAYED"
+        assert not house.pump.is_told_to_rest
