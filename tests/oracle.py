@@ -51,7 +51,7 @@ def room_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     unknown = room is None or room.quality is Quality.BAD
     old = room is not None and room.age_s > snapshot.limits[asset.id].room_max_age_s
     cold = room is not None and room.value <= max(values)
-    may = held_w is None or not (unknown or old or cold) or _rests(snapshot, asset) or _tight(snapshot)
+    may = held_w is None or not (unknown or old or cold) or _rests(snapshot, asset) or _tight(snapshot, asset)
     return may or _is_full(snapshot, asset)
 
 
@@ -61,7 +61,7 @@ def water_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if held_w is None or least_c is None:
         return True
     is_warm = water is not None and water.quality is not Quality.BAD and water.value > least_c
-    return is_warm or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+    return is_warm or _rests(snapshot, asset) or _tight(snapshot, asset) or _is_full(snapshot, asset)
 
 
 def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -83,7 +83,7 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         or _is_scheduled(snapshot, asset, held_w)
         or (asset.asset_class is AssetClass.EV and _paused(snapshot, asset))
     )
-    return within or _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+    return within or _rests(snapshot, asset) or _tight(snapshot, asset) or _is_full(snapshot, asset)
 
 
 def _is_scheduled(snapshot: Snapshot, asset: Asset, held_w: int) -> bool:
@@ -100,7 +100,7 @@ def _is_scheduled(snapshot: Snapshot, asset: Asset, held_w: int) -> bool:
 
 def minimum_run(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """A compressor that has just started is not held."""
-    return held_w is None or not _is_young(snapshot, asset) or _tight(snapshot)
+    return held_w is None or not _is_young(snapshot, asset) or _tight(snapshot, asset)
 
 
 def minimum_rest(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -117,17 +117,17 @@ def starts(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """Nothing is switched off that we have started as often as it bears within an hour or a day."""
     was = snapshot.memory.assets.get(asset.id)
     begins = held_w == 0 and was is not None and was.held_w != 0
-    return not begins or not _is_started_enough(snapshot, asset) or _tight(snapshot)
+    return not begins or not _is_started_enough(snapshot, asset) or _tight(snapshot, asset)
 
 
 def food(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What cools food is not held once its air is too warm."""
-    return held_w is None or not _is_warm(snapshot, asset) or _tight(snapshot)
+    return held_w is None or not _is_warm(snapshot, asset) or _tight(snapshot, asset)
 
 
 def override(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household took back is not held."""
-    return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot)
+    return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot, asset)
 
 
 def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -138,13 +138,13 @@ def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     lingers = was is not None and (was.too_cold or was.water_cold or was.too_empty)
     lingers = lingers or (was is not None and was.late_for_utc_s is not None)
     others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
-    broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or _tight(snapshot)
+    broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or _tight(snapshot, asset)
     return held_w == lowest_w or not _paused(snapshot, asset) or lingers or broken
 
 
 def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What was off for as long as it may comes back; what was let go stays on for its time."""
-    return held_w is None or not _must_be_on(snapshot, asset) or _tight(snapshot)
+    return held_w is None or not _must_be_on(snapshot, asset) or _tight(snapshot, asset)
 
 
 def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -158,7 +158,7 @@ def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
             snapshot, asset, _delivered_ws(snapshot, asset, snapshot.memory.assets[asset.id].plugged)
         )
     low = soc is not None and soc < charge.min_soc
-    return not low or _rests(snapshot, asset) or _tight(snapshot)
+    return not low or _rests(snapshot, asset) or _tight(snapshot, asset)
 
 
 def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -175,7 +175,7 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if held_w is None or charge is None or not charge.deadlines or not _is_there(snapshot, asset):
         return True
     needed_ws = _needed_ws(snapshot, asset)
-    excused = _rests(snapshot, asset) or _tight(snapshot) or _is_full(snapshot, asset)
+    excused = _rests(snapshot, asset) or _tight(snapshot, asset) or _is_full(snapshot, asset)
     if not needed_ws or excused:
         return True
     if not snapshot.clock_trusted:
@@ -191,20 +191,27 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
 
+def restart(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What was switched off for the fuse is not started before its time."""
+    return held_w == 0 or not _waits(snapshot, asset)
+
+
 def fuse(snapshot: Snapshot, plan: Plan) -> bool:
-    """All held assets together stay under what the fuse leaves, or are as low as they go."""
-    if snapshot.supply is None:
+    """All held assets together stay under what the fuse leaves: at the least it may be, or as low as they
+    go while on; and at the most it may be, or as low as they go at all."""
+    if snapshot.supply is None or not _tight(snapshot):
         return True
-    total_w, lowest = 0.0, True
-    for asset in snapshot.assets:
-        if not (asset.ability.levels_w or asset.ability.range_w):
-            continue
+    total_w, lowest, lowest_on = 0.0, True, True
+    for asset in _holdable(snapshot):
         held_w = next(s.at_most_w for s in plan.setpoints if s.asset == asset.id)
-        levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
-        lowest = lowest and held_w == min(levels)
+        levels = [*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]]
         draws_w = _draws_w(snapshot, asset)
         total_w += draws_w if held_w is None else min(draws_w, held_w)
-    return lowest or total_w <= max(0, _left_w(snapshot)) + 1 or not _tight(snapshot)
+        lowest = lowest and held_w == min(levels)
+        on_w = min((level for level in levels if level), default=asset.nominal_w)
+        lowest_on = lowest_on and (draws_w if held_w is None else held_w) <= on_w
+    least_w, most_w = _left_w(snapshot)
+    return (lowest_on or total_w <= max(0, least_w) + 1) and (lowest or total_w <= max(0, most_w) + 1)
 
 
 LIMITS = (
@@ -216,6 +223,7 @@ LIMITS = (
     minimum_rest,
     longest_off,
     starts,
+    restart,
     food,
     override,
     pause,
@@ -355,33 +363,70 @@ def _rests(snapshot: Snapshot, asset: Asset) -> bool:
     return is_short and not (is_asked and asset.asset_class is not AssetClass.HEAT)
 
 
-def _tight(snapshot: Snapshot) -> bool:
+def _waits(snapshot: Snapshot, asset: Asset) -> bool:
+    """It is off for the fuse, and was not for long enough or is started too often."""
+    was, supply = snapshot.memory.assets.get(asset.id), snapshot.supply
+    if supply is None or was is None or was.held_w != 0 or was.starved_s is None:
+        return False
+    is_young = was.fed_s is not None and snapshot.now_s - was.fed_s < supply.starts_apart_s
+    return is_young or snapshot.now_s - was.starved_s < supply.restart_s
+
+
+def _holdable(snapshot: Snapshot) -> list[Asset]:
+    return [a for a in snapshot.assets if a.ability.levels_w or a.ability.range_w]
+
+
+def _tight(snapshot: Snapshot, asset: Asset | None = None) -> bool:
     """The fuse leaves less than the assets draw now (or could draw, if that is not seen), or did lately."""
     if snapshot.supply is None:
         return False
-    could_w = sum(_draws_w(snapshot, a) for a in snapshot.assets if a.ability.levels_w or a.ability.range_w)
+    could_w = sum(_draws_w(snapshot, a) for a in _holdable(snapshot))
     since_s = snapshot.memory.supply_tight_s
     lately = since_s is not None and snapshot.now_s - since_s < snapshot.supply.restore_s
-    return lately or could_w > _left_w(snapshot)
+    return lately or could_w > _left_w(snapshot)[0] or (asset is not None and _waits(snapshot, asset))
 
 
 def _draws_w(snapshot: Snapshot, asset: Asset) -> float:
-    power = snapshot.states[asset.id].power_w
+    """While it is its owner's what it shows, or may draw by now if the home draws too much."""
+    power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
+    if power is None or (was is not None and was.held_w is not None):
+        return asset.nominal_w
+    return _drawn_w(snapshot, asset)[2] if _is_over(snapshot) else power.value
+
+
+def _is_over(snapshot: Snapshot) -> bool:
+    boundary, supply = snapshot.boundary_w, snapshot.supply
+    assert supply
+    is_seen = boundary and boundary.quality is not Quality.BAD and boundary.age_s <= supply.max_age_s
+    return bool(boundary and is_seen and boundary.value > supply.fuse_w)
+
+
+def _left_w(snapshot: Snapshot) -> tuple[float, float]:
+    """What the fuse leaves: to be kept to at once, and at the most it can be."""
+    supply, boundary = snapshot.supply, snapshot.boundary_w
+    assert supply
+    if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > supply.max_age_s:
+        return supply.unmetered_w, supply.unmetered_w
+    drawn = [_drawn_w(snapshot, asset) for asset in _holdable(snapshot)]
+    rest_w = supply.fuse_w - boundary.value
+    at_once_w = sum(least if _is_over(snapshot) else likely for least, likely, _ in drawn)
+    return rest_w + at_once_w, rest_w + sum(most for _, _, most in drawn)
+
+
+def _drawn_w(snapshot: Snapshot, asset: Asset) -> tuple[float, float, float]:
+    """What it drew when the meter at the boundary read: at the least, likely, at the most."""
+    power, boundary = snapshot.states[asset.id].power_w, snapshot.boundary_w
     was = snapshot.memory.assets.get(asset.id)
-    held = was is not None and was.held_w is not None
-    return asset.nominal_w if power is None or held else power.value
-
-
-def _left_w(snapshot: Snapshot) -> float:
-    assert snapshot.supply
-    boundary = snapshot.boundary_w
-    if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > snapshot.supply.max_age_s:
-        return snapshot.supply.unmetered_w
-    drawn_w = 0.0
-    for asset in snapshot.assets:
-        power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
-        if power is None or not (asset.ability.levels_w or asset.ability.range_w):
-            continue
-        held_w = was.held_w if was is not None else None
-        drawn_w += power.value if held_w is None else min(power.value, held_w)
-    return snapshot.supply.fuse_w - (boundary.value - drawn_w)
+    if power is None:
+        return 0, 0, 0
+    may_w = asset.nominal_w if was is None or was.held_w is None else was.held_w
+    least_w = power.value if was is None or was.held_w is None else min(power.value, may_w)
+    turn, lag_s = was.turn if was else None, boundary.age_s if boundary else 0.0
+    may_more_w = max(least_w, may_w) if boundary and power.age_s > lag_s else least_w
+    if turn is None or boundary is None or snapshot.now_s - power.age_s >= turn.at_s + 10:
+        return least_w, least_w, may_more_w
+    if snapshot.now_s - lag_s <= turn.at_s:
+        return turn.least_w, turn.least_w, turn.most_w
+    if snapshot.now_s - lag_s < turn.at_s + 10 and not power.value <= may_w < turn.least_w:
+        return (least_w, *[max(least_w, may_w, turn.most_w)] * 2)
+    return least_w, may_w, max(least_w, may_w)

@@ -19,7 +19,7 @@ from gateway.core.model import (
     Snapshot,
 )
 from gateway.core.room import Room, room_left
-from gateway.core.settle import rests_s, settle, under_one_fuse
+from gateway.core.settle import settle, under_one_fuse
 from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
@@ -111,7 +111,7 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
     if snapshot.supply:
         waiting = (snapshot.memory.of(s.asset) for s in settled.values() if s.waits)
         edges += [
-            was.tight_s + rests_s(snapshot.supply, was) - snapshot.now_s
+            was.tight_s + snapshot.supply.restore_s - snapshot.now_s
             for was in waiting
             if was.tight_s is not None
         ]

@@ -74,6 +74,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             scheduled_since_s=moved(was.scheduled_since_s),
             moved_s=moved(was.moved_s),
             starts_s=tuple(at_s + shift_s for at_s in was.starts_s),
+            turn=None,
+            starved_s=None if was.starved_s is None else now_s,
+            fed_s=moved(was.fed_s),
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -118,6 +121,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         scheduled_since_s=None,
         moved_s=None,
         starts_s=(now_s,) * len(was.starts_s),
+        fed_s=None if was.fed_s is None else now_s,
     )
 
 
@@ -143,6 +147,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
         since_s = care.level_since_s(now)
         now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None, moved_s=since_s)
     now = care.remembered(snapshot, asset, was, now)
+    now = supply.remembered(snapshot, asset, plan.setpoint(asset.id), was, now)
     return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)
 
 
@@ -220,7 +225,7 @@ def _beyond(snapshot: Snapshot, asset: Asset, limits: Limits, was: AssetMemory) 
 def _supply_tight_s(snapshot: Snapshot) -> float | None:
     if snapshot.supply is None:
         return None
-    left_w, _ = supply.left_for_assets(snapshot, snapshot.supply)
+    left_w = supply.left_for_assets(snapshot, snapshot.supply).power_w
     holdable = [a for a in snapshot.assets if a.ability.holds]
     if any(left_w < supply.demand_w(snapshot, asset) for asset in holdable):
         return snapshot.now_s

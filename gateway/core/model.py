@@ -319,12 +319,15 @@ class Limits:
 class Supply:
     """The one fuse of the home. `restore_s` is how long there must be room before more is allowed;
     `unmetered_w` is the most all assets together may draw while the boundary meter is silent for
-    longer than `max_age_s`."""
+    longer than `max_age_s`. What was switched off for it is switched on again when there was room for
+    `restart_s` without a break, and not within `starts_apart_s` of the last time."""
 
     fuse_w: int
     restore_s: float = 60.0
     max_age_s: float = 30.0
     unmetered_w: int = 0
+    restart_s: float = 900.0
+    starts_apart_s: float = 1800.0
 
 
 # --- what is asked -------------------------------------------------------------------------------------
@@ -501,6 +504,15 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """When an asset was last told another power, and what it drew until then: at the least, at the most."""
+
+    at_s: float
+    least_w: float
+    most_w: float
+
+
+@dataclass(frozen=True, slots=True)
 class AssetMemory:
     """What must be known of an asset's past. Monotonic seconds; None: has not happened."""
 
@@ -528,6 +540,9 @@ class AssetMemory:
     moved_s: float | None = None  # when the level of this hold last changed; None: it is the first
     starts_s: tuple[float, ...] = ()  # the latest ends of an off that we made, in order
     water_cold: bool = False  # inside the hysteresis after the hot water's minimum was reached
+    turn: Turn | None = None
+    starved_s: float | None = None  # while off for the fuse: when that last left it too little to run
+    fed_s: float | None = None  # when it was last switched on again after that
 
 
 @dataclass(frozen=True, slots=True)
@@ -624,7 +639,7 @@ class Bound:
 @dataclass(frozen=True, slots=True)
 class Setpoint:
     """What one asset is to do. `at_most_w` None: it is its owner's, nothing is held. `waits`: the fuse
-    leaves it more, but not for long enough yet."""
+    leaves it more, or enough to run at all, but not for long enough yet."""
 
     asset: str
     at_most_w: int | None

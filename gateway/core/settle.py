@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from gateway.core.bounds import supply
+from gateway.core.bounds.supply import Left
 from gateway.core.model import (
     Asset,
-    AssetMemory,
     Bound,
     Governor,
     Rank,
@@ -21,7 +20,6 @@ from gateway.core.room import Room
 from gateway.core.share import Share, Wish
 
 MARGIN_W = 100  # or a step of the device: less is the noise of what the rest of the home draws
-STOPPED_S = 900.0  # a car that the fuse stopped is not started again and again
 
 
 def settle(asset: Asset, wanted: Wish, room: Room) -> Setpoint:
@@ -88,7 +86,7 @@ def under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint
     those that can only be off, and of each kind the last configured first."""
     if snapshot.supply is None:
         return settled
-    left_w, text = supply.left_for_assets(snapshot, snapshot.supply)
+    left = supply.left_for_assets(snapshot, snapshot.supply)
     assets = {a.id: a for a in snapshot.assets if a.ability.holds}
     draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s) for s in settled if s.asset in assets}
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
@@ -97,9 +95,9 @@ def under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint
     for setpoint in sorted(settled, key=lambda s: _is_stepped(assets.get(s.asset))):
         if asset := assets.get(setpoint.asset):
             later_w -= least_w[asset.id]
-            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left_w - later_w, text)
-            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint)
-            left_w -= _draws_w(snapshot, asset, setpoint)
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left.less(later_w))
+            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint, left.less(later_w))
+            left = left.less(_draws_w(snapshot, asset, setpoint))
         result[setpoint.asset] = setpoint
     return [result[setpoint.asset] for setpoint in settled]
 
@@ -108,10 +106,12 @@ def _is_stepped(asset: Asset | None) -> bool:
     return asset is not None and asset.ability.range_w is not None
 
 
-def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint) -> Setpoint:
+def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint, left: Left) -> Setpoint:
     """What the fuse leaves is followed down at once and a margin further, so that noise takes no more; and
     up, to as much below it, when there was more room for a while."""
     was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
+    if level_w == 0 and was.starved_s is not None:
+        return replace(setpoint, waits=left.least_w >= supply.least_on_w(asset) + supply.STEADY_W)
     if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
         return setpoint
     margin_w = max(MARGIN_W, asset.device_step_w) if _is_stepped(asset) else 0
@@ -121,27 +121,23 @@ def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint)
         return replace(setpoint, at_most_w=calm_w)
     if calm_w - was.held_w < margin_w:
         return replace(setpoint, at_most_w=was.held_w)
-    if was.tight_s is not None and snapshot.now_s - was.tight_s >= rests_s(fuse, was):
+    if was.tight_s is not None and snapshot.now_s - was.tight_s >= fuse.restore_s:
         return replace(setpoint, at_most_w=calm_w)
     return replace(setpoint, at_most_w=was.held_w, waits=True)
 
 
-def rests_s(fuse: Supply, was: AssetMemory) -> float:
-    """How long there must be more room before it is used: longer for what was stopped."""
-    return fuse.restore_s if was.held_w else max(fuse.restore_s, STOPPED_S)
-
-
 def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> int:
-    demand_w = math.ceil(supply.demand_w(snapshot, asset))
+    demand_w = supply.demand_w(snapshot, asset)
     return demand_w if setpoint.at_most_w is None else min(demand_w, setpoint.at_most_w)
 
 
-def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left_w: int, text: str) -> Setpoint:
+def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left: Left) -> Setpoint:
     """The setpoint, lowered as far as it goes if it draws more than is left."""
-    if draws_w <= left_w:
+    allowed_w = left.allowed_w(asset, draws_w)
+    if draws_w <= allowed_w:
         return setpoint
-    level_w = asset.ability.at_or_below(max(0, left_w))
+    level_w = asset.ability.at_or_below(max(0, allowed_w))
     level_w = asset.ability.lowest_w if level_w is None else level_w
     if level_w is None or (setpoint.at_most_w is not None and level_w >= setpoint.at_most_w):
         return setpoint
-    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text)
+    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, left.text)

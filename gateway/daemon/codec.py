@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (5, Memory),
+    "memory": (6, Memory),
     "entry": (2, Entry),
     "meter": (1, Meter),
 }
@@ -74,6 +74,12 @@ def _with_water(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_turns(body: Any) -> Any:
+    """Before what is off for the fuse waited, and what an asset drew when it was told was remembered."""
+    new = {"turn": None, "starved_s": None, "fed_s": None}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -88,6 +94,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 2): _with_measured,
     ("memory", 3): _with_every_limit,
     ("memory", 4): _with_water,
+    ("memory", 5): _with_turns,
     ("entry", 1): _with_vector,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""

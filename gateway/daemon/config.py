@@ -139,7 +139,14 @@ def _file(raw: dict[str, Any]) -> tuple[File, set[str], list[str]]:
 def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
     supply = None
     if fuse := file.supply:
-        supply = Supply(fuse.fuse_w, fuse.restore_s, fuse.meter_max_age_s, fuse.silent_meter_w)
+        supply = Supply(
+            fuse.fuse_w,
+            restore_s=fuse.restore_s,
+            max_age_s=fuse.meter_max_age_s,
+            unmetered_w=fuse.silent_meter_w,
+            restart_s=fuse.restart_s,
+            starts_apart_s=fuse.starts_apart_s,
+        )
     return Config(
         site=file.site,
         paths=_rooted(file.paths, folder),

@@ -98,6 +98,7 @@ def _gist_of(asset: AssetMemory) -> AssetMemory:
         asset,
         quiet_since_s=None,
         tight_s=None,
+        starved_s=None if asset.starved_s is None else 0.0,
         measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
         told_s=told_s and told_s // TOLD_EVERY_S,
     )

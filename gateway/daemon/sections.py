@@ -121,13 +121,17 @@ class Clock(Section):
 
 class SupplySection(Section):
     """The main fuse. `silent_meter_w` is what all assets together may draw while the meter is silent:
-    how much is safe is the installer's to say."""
+    how much is safe is the installer's to say. What was switched off for the fuse is started when there was
+    room for `restart_s`: longer than an oven's thermostat or a kettle takes; and twice an hour at most, for
+    the sake of contactors and of cars that give up after repeated pauses (ocpp reference 4)."""
 
     fuse_a: Annotated[Number, Field(gt=0, le=200)]
     phases: Literal[1, 3] = 1
     volts: Annotated[Number, Field(ge=100, le=250)] = 230.0
     silent_meter_w: Watts
     restore_s: Seconds = 60.0
+    restart_s: Seconds = 900.0
+    starts_apart_s: Seconds = 1800.0
     meter_max_age_s: Seconds = 30.0
 
     @property

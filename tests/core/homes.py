@@ -30,6 +30,7 @@ from gateway.core.model import (
     Step,
     Supply,
     Timetable,
+    Turn,
     Typed,
     Vector,
 )
@@ -142,6 +143,10 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         moved_s=None if held_w is None else draw(st.none() | st.sampled_from([NOW - 1, NOW - 9, NOW - 11])),
         starts_s=tuple(sorted(NOW - draw(st.integers(1, 90_000)) for _ in range(draw(st.integers(0, 4))))),
         water_cold=draw(st.booleans()),
+        turn=draw(st.none() | st.builds(Turn, st.sampled_from([NOW - 1, NOW - 9, NOW - 11, NOW - 40]),
+                                        st.integers(0, 3000), st.integers(3000, 8000))),
+        starved_s=draw(st.none() | st.sampled_from([NOW - 1, NOW - 899, NOW - 901])),
+        fed_s=draw(st.none() | st.sampled_from([NOW - 1000, NOW - 1799, NOW - 1801])),
     )  # fmt: skip
 
 

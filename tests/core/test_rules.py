@@ -309,9 +309,9 @@ def test_the_fuse_wins_over_comfort_and_override() -> None:
 def test_after_the_fuse_was_tight_more_is_allowed_only_when_there_was_room_for_a_while() -> None:
     tight = home(supply=Supply(13_800, restore_s=60), boundary_w=reading(14_000))
     memory = remember(tight, decide(tight))
-    room = replace(tight, now_s=NOW + 59, boundary_w=reading(8000), memory=memory, states={"heat": state(0)})
+    room = replace(tight, now_s=NOW + 899, boundary_w=reading(8000), memory=memory, states={"heat": state(0)})
     assert held(decide(room)) == 0
-    assert held(decide(replace(room, now_s=NOW + 60))) is None
+    assert held(decide(replace(room, now_s=NOW + 900))) is None
 
 
 def test_a_silent_boundary_meter_leaves_what_the_installer_called_safe() -> None:

@@ -226,8 +226,20 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
 def test_a_memory_from_before_hot_water_had_a_minimum_is_read() -> None:
     memory = Memory(7.0, {"hp": AssetMemory(held_w=0, held_since_s=2.0, starts_s=(1.0,))})
     _, body = json.loads(encode("memory", memory))
-    del body["assets"][0][1]["water_cold"]
+    for name in ("water_cold", *BY_THE_FUSE):
+        del body["assets"][0][1][name]
     assert decode("memory", json.dumps([4, body]).encode()) == memory
+
+
+BY_THE_FUSE = ("turn", "starved_s", "fed_s")
+
+
+def test_a_memory_from_before_what_is_off_for_the_fuse_waited_is_read() -> None:
+    memory = Memory(7.0, {"ev": AssetMemory(held_w=0, held_since_s=2.0, tight_s=6.0)}, supply_tight_s=6.0)
+    _, body = json.loads(encode("memory", memory))
+    for name in BY_THE_FUSE:
+        del body["assets"][0][1][name]
+    assert decode("memory", json.dumps([5, body]).encode()) == memory
 
 
 @pytest.mark.parametrize("old", [b'"held_w":0', b'"overrides":', b'"until_s":9.0', b'"assets":[["hp",'])
