@@ -69,16 +69,15 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
     if was is None or held_w is None:
         return True
-    present_s = 0.0 if was.held_since_s is None else snapshot.now_s - was.held_since_s
-    if was.held_since_s is not None and was.scheduled_since_s is not None:
-        present_s -= snapshot.now_s - was.scheduled_since_s
+    in_all_s = was.held_s
+    if was.held_since_s is not None:
+        until_s = snapshot.now_s if was.scheduled_since_s is None else was.scheduled_since_s
+        in_all_s = was.held_s + until_s - was.held_since_s
     rested = (
-        was.held_w is None
-        and was.let_go_s is not None
-        and snapshot.now_s - was.let_go_s >= limits.rest_s - ROUNDING_S
+        was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
     within = (
-        was.held_s + present_s < limits.longest_hold_s + ROUNDING_S
+        in_all_s < limits.longest_hold_s
         or rested
         or _is_scheduled(snapshot, asset, held_w)
         or (asset.asset_class is AssetClass.EV and _paused(snapshot, asset))

@@ -41,9 +41,9 @@ def decide(snapshot: Snapshot) -> Plan:
     settled = under_one_fuse(snapshot, settled)
     setpoints = {setpoint.asset: setpoint for setpoint in settled}
     assets = {asset.id: asset for asset in snapshot.assets}
+    away = {asset.id: _away(snapshot, asset) for asset in snapshot.assets}
     given = tuple(
-        _given(snapshot, assets[share.asset], share, setpoints[share.asset], rooms[share.asset])
-        for share in shared
+        _given(assets[s.asset], s, setpoints[s.asset], rooms[s.asset], away[s.asset]) for s in shared
     )
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
@@ -51,9 +51,20 @@ def decide(snapshot: Snapshot) -> Plan:
     return Plan(tuple(settled), given, _next_change_s(snapshot, setpoints, edges))
 
 
-def _given(snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, room: Room) -> Given:
+def _away(snapshot: Snapshot, asset: Asset) -> tuple[Reason, str] | None:
+    """Why nothing can be given, whatever is asked."""
+    if not snapshot.state(asset.id).online:
+        return Reason.DEVICE_OFFLINE, "device does not answer"
+    if not is_plugged(snapshot, asset):
+        return Reason.NOT_CONNECTED, "no car is plugged in"
+    return None
+
+
+def _given(
+    asset: Asset, share: Share, setpoint: Setpoint, room: Room, away: tuple[Reason, str] | None
+) -> Given:
     moment = share.in_force
-    extent, reason, text = _extent(snapshot, asset, share, setpoint, room)
+    extent, reason, text = _extent(asset, share, setpoint, room, away)
     return Given(
         moment.instruction.id,
         asset.id,
@@ -68,16 +79,14 @@ def _given(snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, r
 
 
 def _extent(
-    snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, room: Room
+    asset: Asset, share: Share, setpoint: Setpoint, room: Room, away: tuple[Reason, str] | None
 ) -> tuple[Extent, Reason, str]:
     if share.asked_w is None:
         return Extent.NONE, share.reason, "boundary meter silent: the site's total cannot be kept"
     if not share.governs:
         return Extent.NONE, Reason.SUPERSEDED, "another instruction governs"
-    if not snapshot.state(asset.id).online:
-        return Extent.NONE, Reason.DEVICE_OFFLINE, "device does not answer"
-    if not is_plugged(snapshot, asset):
-        return Extent.NONE, Reason.NOT_CONNECTED, "no car is plugged in"
+    if away is not None:
+        return Extent.NONE, *away
     kind = share.in_force.step.kind
     if kind is Kind.FLOOR and not asset.ability.raises:
         return Extent.NONE, Reason.OUTSIDE_CAPABILITY, "cannot be asked to draw more"

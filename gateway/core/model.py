@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 
 class AssetClass(StrEnum):
@@ -168,11 +169,14 @@ class Ability:
 
     def at_or_below(self, power_w: int) -> int | None:
         """The highest level not above `power_w`; None if it cannot be held so low."""
-        fits = [level for level in self.levels_w if level <= power_w]
+        found = None
         if self.range_w and power_w >= self.range_w[0]:
             low, high = self.range_w
-            fits.append(low + (min(power_w, high) - low) // self.step_w * self.step_w)
-        return max(fits, default=None)
+            found = low + (min(power_w, high) - low) // self.step_w * self.step_w
+        for level in self.levels_w:
+            if level <= power_w and (found is None or level > found):
+                found = level
+        return found
 
     def at_or_above(self, power_w: int) -> int | None:
         """The lowest level not below `power_w`; None if only "free" is as high."""
@@ -657,8 +661,7 @@ class Extent(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """What one instruction gets from one asset at this moment.
 
     `asked_w` is this asset's share of the value as asked; `granted_w` is what it is held to (None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step, Vector
 from gateway.core.reckoning import reckoned_w
@@ -35,7 +36,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Part:
+    """What an asset takes of a union: not less than `least_w`, not more than `most_w`, idle ones last."""
+
+    asset: Asset
+    least_w: int
+    most_w: int
+    idle: bool = False
+
+
+class Share(NamedTuple):
     """One asset's part of one instruction. `asked_w` None: it cannot be said (`reason` tells why)."""
 
     in_force: InForce
@@ -84,16 +94,16 @@ def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str,
     the household or another instruction holds it lower, is the others'.
     """
     unions = [(moment, _members(snapshot, moment)) for moment in active]
-    claims = _claims_with_wishes(snapshot, unions, claims)
+    governing = _governing(unions)
+    parts = _parts(snapshot, unions, governing, claims)
     base_w = reckoned_w(snapshot, site_value_w(active))
-    found = [share for moment, members in unions for share in _share_out(moment, members, claims, base_w)]
-    governing = _governing(found)
-    return tuple(
-        share
-        if share.in_force.step.kind is Kind.CAP or governing[share.asset] is share
-        else replace(share, reason=Reason.SUPERSEDED, governs=False)
-        for share in found
-    )
+    found = []
+    for moment, members in unions:
+        asked_w = _share_out(moment, [parts[asset.id] for asset in members], base_w)
+        for asset in members:
+            governs = moment.step.kind is Kind.CAP or governing[asset.id] is moment
+            found.append(_share(moment, asset.id, asked_w, governs=governs))
+    return tuple(found)
 
 
 def by_asset(all_shares: Iterable[Share]) -> dict[str, list[Share]]:
@@ -165,25 +175,30 @@ def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -
     return InForce(instruction, begun[-1], returning=False, until_s=snapshot.now_s + min(left_s, edge_s))
 
 
-def _claims_with_wishes(
-    snapshot: Snapshot, unions: list[tuple[InForce, list[Asset]]], claims: Mapping[str, Claim]
-) -> dict[str, Claim]:
-    """The claims, none above what the household's schedule and each instruction's whole value leave."""
-    whole = [
-        Share(moment, asset.id, asset.nominal_w if moment.instruction.scope.site else moment.step.power_w)
-        for moment, members in unions
-        for asset in members
-    ]
-    governing = _governing(whole)
-    obeyed = by_asset(s for s in whole if s.in_force.step.kind is Kind.CAP or governing[s.asset] is s)
-    found = {}
-    for asset in snapshot.assets:
-        claim = claims.get(asset.id, Claim())
-        most_w = wish(snapshot, asset, obeyed.get(asset.id, ())).at_most_w
-        if most_w is not None and (claim.at_most_w is None or most_w < claim.at_most_w):
-            claim = replace(claim, at_most_w=most_w)
-        found[asset.id] = claim
-    return found
+def _parts(
+    snapshot: Snapshot,
+    unions: list[tuple[InForce, list[Asset]]],
+    governing: Mapping[str, InForce],
+    claims: Mapping[str, Claim],
+) -> dict[str, Part]:
+    """What each asset takes of any union: within its claim, and no more than the household's schedule and
+    each instruction's whole value leave it."""
+    values_w: dict[str, list[int]] = {asset.id: [] for asset in snapshot.assets}
+    unscheduled = set()
+    for moment, members in unions:
+        kind = moment.step.kind
+        for asset in members:
+            if kind is not Kind.CAP and governing[asset.id] is not moment:
+                continue
+            if kind is not Kind.FLOOR and not moment.instruction.scope.site:
+                values_w[asset.id].append(moment.step.power_w)
+            if kind is not Kind.CAP and not moment.returning:
+                unscheduled.add(asset.id)
+    for asset in snapshot.assets if snapshot.clock_trusted else ():
+        scheduled_w = snapshot.limit(asset.id).schedule.at(snapshot.utc_s)
+        if scheduled_w is not None and asset.id not in unscheduled:
+            values_w[asset.id].append(int(scheduled_w))
+    return {a.id: part(a, claims.get(a.id, Claim()), *values_w[a.id]) for a in snapshot.assets}
 
 
 def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
@@ -191,76 +206,73 @@ def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
     return [a for a in snapshot.assets if a.id in instruction.scope.assets and a.id not in instruction.ended]
 
 
-def _share_out(
-    moment: InForce, members: list[Asset], claims: Mapping[str, Claim], base_w: float | None
-) -> list[Share]:
-    total_w: float = moment.step.power_w
+def _share_out(moment: InForce, members: list[Part], base_w: float | None) -> dict[str, int] | None:
+    """Watts asked of each member; None where a site's total cannot be kept."""
+    total_w = moment.step.power_w
     if moment.instruction.scope.site:
         if base_w is None:
-            return [Share(moment, asset.id, None, Reason.METER_STALE) for asset in members]
-        total_w -= base_w
-    total_w = max(0, int(total_w))
-    given_w = allocate(total_w, members, claims, in_levels=moment.step.kind is not Kind.FLOOR)
+            return None
+        total_w = max(0, int(total_w - base_w))
+    if len(members) == 1:
+        return {members[0].asset.id: total_w}
+    given_w = allocate(total_w, members, in_levels=moment.step.kind is not Kind.FLOOR)
     over_w = sum(given_w.values()) - total_w  # what limits insist on beyond it is taken off each part
-    parts_w = {id_: max(0, min(watts, watts - over_w)) for id_, watts in given_w.items()}
-    return [Share(moment, asset.id, parts_w[asset.id]) for asset in members]
+    return {id_: max(0, min(watts, watts - over_w)) for id_, watts in given_w.items()}
 
 
-def allocate(
-    total_w: int, members: list[Asset], claims: Mapping[str, Claim], *, in_levels: bool = True
-) -> dict[str, int]:
+def _share(moment: InForce, asset: str, asked_w: Mapping[str, int] | None, *, governs: bool) -> Share:
+    if asked_w is None:
+        return Share(moment, asset, None, Reason.METER_STALE if governs else Reason.SUPERSEDED, governs)
+    return Share(moment, asset, asked_w[asset], Reason.NONE if governs else Reason.SUPERSEDED, governs)
+
+
+def allocate(total_w: int, members: Iterable[Part], *, in_levels: bool = True) -> dict[str, int]:
     """`total_w` over `members`: first what limits insist on, then those that want power in the order
     configured, then the idle ones.
 
     A device that cannot be held at what is left takes its next lower level; the others get the rest.
     The sum never exceeds `total_w` unless what limits and devices insist on does.
     """
-    claimed = {asset.id: claims.get(asset.id, Claim()) for asset in members}
-    least_w = {asset.id: _least_w(asset, claimed[asset.id]) for asset in members}
-    left_w = max(0, total_w - sum(least_w.values()))
-    given = {}
-    for asset in sorted(members, key=lambda asset: claimed[asset.id].idle):
-        offered_w = least_w[asset.id] + left_w
-        given[asset.id] = offered_w
-        if len(members) > 1:
-            taken_w = _taken_w(asset, claimed[asset.id], offered_w, in_levels=in_levels)
-            given[asset.id] = max(least_w[asset.id], taken_w)
-        left_w = max(0, offered_w - given[asset.id])
-    return given
+    ordered = sorted(members, key=lambda member: member.idle)
+    left_w = max(0, total_w - sum(member.least_w for member in ordered))
+    given_w = {}
+    for member in ordered:
+        offered_w = member.least_w + left_w
+        taken_w = offered_w
+        if len(ordered) > 1:
+            taken_w = max(member.least_w, _taken_w(member, offered_w, in_levels=in_levels))
+        given_w[member.asset.id] = taken_w
+        left_w = max(0, offered_w - taken_w)
+    return given_w
 
 
-def _least_w(asset: Asset, claim: Claim) -> int:
-    """What it draws at the least: the level that limits insist on, or the lowest the device has."""
-    level_w = asset.ability.lowest_w or 0
+def part(asset: Asset, claim: Claim, *values_w: int) -> Part:
+    """The asset's part within its claim and the values that hold it anyway."""
+    most_w = asset.nominal_w if claim.at_most_w is None else claim.at_most_w
+    least_w = asset.ability.lowest_w or 0  # the level that limits insist on, or the lowest the device has
     if claim.at_least_w > 0:
-        level_w = asset.ability.at_or_above(claim.at_least_w) or asset.nominal_w
-    return min(level_w, asset.nominal_w)
+        least_w = asset.ability.at_or_above(claim.at_least_w) or asset.nominal_w
+    return Part(asset, min(least_w, asset.nominal_w), min(most_w, asset.nominal_w, *values_w), claim.idle)
 
 
-def _taken_w(asset: Asset, claim: Claim, offered_w: int, *, in_levels: bool) -> int:
-    most_w = asset.nominal_w if claim.at_most_w is None else min(asset.nominal_w, claim.at_most_w)
-    taken_w = min(offered_w, most_w)
-    if taken_w >= asset.nominal_w or not in_levels:
+def _taken_w(member: Part, offered_w: int, *, in_levels: bool) -> int:
+    taken_w = min(offered_w, member.most_w)
+    if taken_w >= member.asset.nominal_w or not in_levels:
         return taken_w
-    return asset.ability.at_or_below(taken_w) or 0
+    return member.asset.ability.at_or_below(taken_w) or 0
 
 
-def _governing(found: list[Share]) -> dict[str, Share]:
+def _governing(unions: list[tuple[InForce, list[Asset]]]) -> dict[str, InForce]:
     """Per asset, the setpoint or floor that governs: lowest priority, latest issued, greater id."""
-    best: dict[str, Share] = {}
-    for share in found:
-        if share.in_force.step.kind is Kind.CAP:
-            continue
-        held = best.get(share.asset)
-        if held is None or _precedence(share) > _precedence(held):
-            best[share.asset] = share
-    return best
+    moving = [union for union in unions if union[0].step.kind is not Kind.CAP]
+    moving.sort(key=lambda union: _precedence(union[0]))
+    return {asset.id: moment for moment, members in moving for asset in members}
 
 
-def _precedence(share: Share) -> tuple[bool, int, float, str]:
-    instruction = share.in_force.instruction
+def _precedence(moment: InForce) -> tuple[bool, int, float, str]:
+    instruction = moment.instruction
     return (
-        not share.in_force.returning,
+        not moment.returning,
         -instruction.priority,
         instruction.issued_utc_s,
         instruction.id,

@@ -200,7 +200,7 @@ def test_a_car_that_draws_less_than_its_charger_offers_has_no_demand(kind: Kind)
     home.take(message)
     home.live(range(60, 400), plan(part), seen(3000, asset="ev", set_since=60))
     assert home.told("ev")[-1][1:] == (Status.ACCEPTED, Extent.NONE, Reason.NO_DEMAND)
-    home.live(range(400, 440), plan(replace(part, kind=Kind.CAP)), seen(7300, asset="ev", set_since=60))
+    home.live(range(400, 440), plan(part._replace(kind=Kind.CAP)), seen(7300, asset="ev", set_since=60))
     assert home.told("ev")[-1][3] is Reason.NOT_FOLLOWING
 
 

@@ -39,7 +39,7 @@ from gateway.core.model import (
     Timetable,
     Vector,
 )
-from gateway.core.share import Claim, allocate
+from gateway.core.share import Claim, allocate, part
 from tests.core.homes import NOMINAL_W, abilities
 
 UTC, NOW = 1_800_000_000.0, 100_000.0
@@ -113,7 +113,7 @@ def test_the_sum_is_never_above_the_total_unless_limits_and_devices_insist(
     found: tuple[list[Asset], dict[str, Claim]], total_w: int, in_levels: bool
 ) -> None:
     assets, claims = found
-    given_w = allocate(total_w, assets, claims, in_levels=in_levels)
+    given_w = allocate(total_w, [part(a, claims[a.id]) for a in assets], in_levels=in_levels)
     least_w = {asset.id: min(_least_w(asset, claims[asset.id]), asset.nominal_w) for asset in assets}
     assert all(given_w[id_] >= watts for id_, watts in least_w.items())
     assert sum(given_w.values()) <= max(total_w, sum(least_w.values()))
@@ -126,7 +126,7 @@ def test_each_gets_a_power_its_device_can_be_held_at_and_none_in_the_gap(
 ) -> None:
     assets, claims = found
     for asset in assets:
-        watts = allocate(total_w, assets, claims)[asset.id]
+        watts = allocate(total_w, [part(a, claims[a.id]) for a in assets])[asset.id]
         low, high = asset.ability.range_w or (0, -1)
         in_range = low <= watts <= high and (watts - low) % asset.ability.step_w == 0
         assert watts in {0, asset.nominal_w, *asset.ability.levels_w} or in_range
@@ -139,7 +139,7 @@ def test_an_idle_one_has_nothing_that_would_lift_one_that_wants_power(
     found: tuple[list[Asset], dict[str, Claim]], total_w: int
 ) -> None:
     assets, claims = found
-    given_w = allocate(total_w, assets, claims)
+    given_w = allocate(total_w, [part(a, claims[a.id]) for a in assets])
     spare_w = sum(
         given_w[a.id] - min(_least_w(a, claims[a.id]), a.nominal_w) for a in assets if claims[a.id].idle
     )
