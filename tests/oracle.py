@@ -6,7 +6,7 @@ supply > care > override > comfort.
 
 from __future__ import annotations
 
-from gateway.core.model import Asset, AssetClass, Mark, Plan, Quality, Snapshot
+from gateway.core.model import Asset, AssetClass, Mark, Plan, Quality, Reading, Snapshot
 
 ROUNDING_S = 1e-6  # what adding seconds in another order may differ by
 
@@ -196,21 +196,22 @@ def restart(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 
 def fuse(snapshot: Snapshot, plan: Plan) -> bool:
-    """All held assets together stay under what the fuse leaves: at the least it may be, or as low as they
-    go while on; and at the most it may be, or as low as they go at all."""
-    if snapshot.supply is None or not _tight(snapshot):
-        return True
-    total_w, lowest, lowest_on = 0.0, True, True
-    for asset in _holdable(snapshot):
-        held_w = next(s.at_most_w for s in plan.setpoints if s.asset == asset.id)
-        levels = [*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]]
-        draws_w = _draws_w(snapshot, asset)
-        total_w += draws_w if held_w is None else min(draws_w, held_w)
-        lowest = lowest and held_w == min(levels)
-        on_w = min((level for level in levels if level), default=asset.nominal_w)
-        lowest_on = lowest_on and (draws_w if held_w is None else held_w) <= on_w
-    least_w, most_w = _left_w(snapshot)
-    return (lowest_on or total_w <= max(0, least_w) + 1) and (lowest or total_w <= max(0, most_w) + 1)
+    """On each line all together stay under what it leaves to be kept to at once, or as low as they go while
+    on; and under what it leaves at the most, or as low as they go at all."""
+    held = {s.asset: s.at_most_w for s in plan.setpoints}
+    for at_once_w, most_w, parts in _lines(snapshot):
+        total_w, lowest, lowest_on = 0.0, True, True
+        for asset in (a for a in _holdable(snapshot) if parts[a.id]):
+            levels = [*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]]
+            draws_w, held_w = _draws_w(snapshot, asset), held[asset.id]
+            asked_w = draws_w if held_w is None else min(draws_w, held_w)
+            total_w += parts[asset.id] * asked_w
+            on_w = min((level for level in levels if level), default=asset.nominal_w)
+            lowest, lowest_on = lowest and asked_w <= min(levels), lowest_on and asked_w <= on_w
+        kept = lowest_on or total_w <= max(0, at_once_w) + 1
+        if not kept or not (lowest or total_w <= max(0, most_w) + 1):
+            return False
+    return True
 
 
 LIMITS = (
@@ -375,14 +376,21 @@ def _holdable(snapshot: Snapshot) -> list[Asset]:
     return [a for a in snapshot.assets if a.ability.levels_w or a.ability.range_w]
 
 
-def _tight(snapshot: Snapshot, asset: Asset | None = None) -> bool:
-    """The fuse leaves less than the assets draw now (or could draw, if that is not seen), or did lately."""
+def _tight(snapshot: Snapshot, asset: Asset) -> bool:
+    """A fuse before it leaves less than the assets draw now (or could draw, if that is not seen), or left it
+    too little lately."""
+    was = snapshot.memory.assets.get(asset.id)
     if snapshot.supply is None:
         return False
-    could_w = sum(_draws_w(snapshot, a) for a in _holdable(snapshot))
-    since_s = snapshot.memory.supply_tight_s
-    lately = since_s is not None and snapshot.now_s - since_s < snapshot.supply.restore_s
-    return lately or could_w > _left_w(snapshot)[0] or (asset is not None and _waits(snapshot, asset))
+    short_s = was.short_s if was and was.held_w is not None else None
+    if _waits(snapshot, asset) or (
+        short_s is not None and snapshot.now_s - short_s < snapshot.supply.restore_s
+    ):
+        return True
+    return any(
+        parts[asset.id] and sum(parts[a.id] * _draws_w(snapshot, a) for a in _holdable(snapshot)) > at_once_w
+        for at_once_w, _, parts in _lines(snapshot)
+    )
 
 
 def _draws_w(snapshot: Snapshot, asset: Asset) -> float:
@@ -390,39 +398,55 @@ def _draws_w(snapshot: Snapshot, asset: Asset) -> float:
     power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
     if power is None or (was is not None and was.held_w is not None):
         return asset.nominal_w
-    return _drawn_w(snapshot, asset)[2] if _is_over(snapshot) else power.value
+    phases = asset.phases if snapshot.supply and snapshot.supply.phases > 1 else ()
+    mine = [read for read in _readings(snapshot) if not phases or read[0] in phases]
+    over = [reading for _, reading, room_w in mine if reading and room_w < 0]
+    return max([_drawn_w(snapshot, asset, reading.age_s)[2] for reading in over], default=power.value)
 
 
-def _is_over(snapshot: Snapshot) -> bool:
-    boundary, supply = snapshot.boundary_w, snapshot.supply
+def _readings(snapshot: Snapshot) -> list[tuple[int, Reading | None, float]]:
+    """Each phase of the home, its meter if that may be believed, and what is left of its fuse."""
+    supply = snapshot.supply
     assert supply
-    is_seen = boundary and boundary.quality is not Quality.BAD and boundary.age_s <= supply.max_age_s
-    return bool(boundary and is_seen and boundary.value > supply.fuse_w)
+    n, told = supply.phases, snapshot.boundary_phases_w
+    each = told if len(told) == n else (snapshot.boundary_w,) * n
+    share = 1 if len(told) == n else n
+    return [
+        (phase, reading, supply.fuse_w / n - reading.value / share)
+        if reading and reading.quality is not Quality.BAD and reading.age_s <= supply.max_age_s
+        else (phase, None, supply.unmetered_w / n)
+        for phase, reading in enumerate(each, 1)
+    ]
 
 
-def _left_w(snapshot: Snapshot) -> tuple[float, float]:
-    """What the fuse leaves: to be kept to at once, and at the most it can be."""
-    supply, boundary = snapshot.supply, snapshot.boundary_w
-    assert supply
-    if boundary is None or boundary.quality is Quality.BAD or boundary.age_s > supply.max_age_s:
-        return supply.unmetered_w, supply.unmetered_w
-    drawn = [_drawn_w(snapshot, asset) for asset in _holdable(snapshot)]
-    rest_w = supply.fuse_w - boundary.value
-    at_once_w = sum(least if _is_over(snapshot) else likely for least, likely, _ in drawn)
-    return rest_w + at_once_w, rest_w + sum(most for _, _, most in drawn)
+def _lines(snapshot: Snapshot) -> list[tuple[float, float, dict[str, float]]]:
+    """Of each phase: what it leaves to be kept to at once, at the most, and what of each asset it carries."""
+    if snapshot.supply is None:
+        return []
+    found, n, assets = [], snapshot.supply.phases, _holdable(snapshot)
+    by_phase = len(snapshot.boundary_phases_w) == n
+    for phase, reading, room_w in _readings(snapshot):
+        at = {a.id: 1 / (len(a.phases) or 1) if phase in (a.phases or (phase,)) else 0.0 for a in assets}
+        parts = at if n > 1 else dict.fromkeys(at, 1.0)
+        seen = {a.id: parts[a.id] if a.phases or n == 1 else 0.0 for a in assets}
+        seen = seen if by_phase else dict.fromkeys(at, 1 / n)
+        drawn = [(_drawn_w(snapshot, a, reading.age_s), seen[a.id]) for a in assets] if reading else []
+        at_once = 0 if room_w < 0 else 1
+        left = [room_w + sum(part * watts[which] for watts, part in drawn) for which in (at_once, 2)]
+        found.append((left[0], left[1], parts))
+    return found
 
 
-def _drawn_w(snapshot: Snapshot, asset: Asset) -> tuple[float, float, float]:
-    """What it drew when the meter at the boundary read: at the least, likely, at the most."""
-    power, boundary = snapshot.states[asset.id].power_w, snapshot.boundary_w
-    was = snapshot.memory.assets.get(asset.id)
+def _drawn_w(snapshot: Snapshot, asset: Asset, lag_s: float) -> tuple[float, float, float]:
+    """What it drew when a meter read so long ago: at the least, likely, at the most."""
+    power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
     if power is None:
         return 0, 0, 0
     may_w = asset.nominal_w if was is None or was.held_w is None else was.held_w
     least_w = power.value if was is None or was.held_w is None else min(power.value, may_w)
-    turn, lag_s = was.turn if was else None, boundary.age_s if boundary else 0.0
-    may_more_w = max(least_w, may_w) if boundary and power.age_s > lag_s else least_w
-    if turn is None or boundary is None or snapshot.now_s - power.age_s >= turn.at_s + 10:
+    turn = was.turn if was else None
+    may_more_w = max(least_w, may_w) if power.age_s > lag_s else least_w
+    if turn is None or snapshot.now_s - power.age_s >= turn.at_s + 10:
         return least_w, least_w, may_more_w
     if snapshot.now_s - lag_s <= turn.at_s:
         return turn.least_w, turn.least_w, turn.most_w

@@ -1,6 +1,7 @@
 """A smart meter's P1 port as a driver: over a serial cable or a serial-to-TCP bridge.
 
-Publishes `power_w` (net at the boundary), `import_ws` and `export_ws`. The meter's number is never read.
+Publishes `power_w` (net at the boundary), `l1_w` to `l3_w` (of each phase it tells of), `import_ws` and
+`export_ws`. The meter's number is never read.
 """
 
 from __future__ import annotations
@@ -169,6 +170,7 @@ def _samples(telegram: Telegram, age_reasons: tuple[str, ...]) -> dict[str, Samp
     power_reasons = (*reasons, *(("exportUnknown",) if telegram.export_unknown else ()))
     told = {
         "power_w": (telegram.net_power_w, power_reasons),
+        **{f"l{n}_w": (value, reasons) for n, value in enumerate(telegram.phases_w, 1)},
         "import_ws": (_ws(telegram.import_wh), reasons),
         "export_ws": (_ws(telegram.export_wh), reasons),
     }
@@ -229,6 +231,6 @@ def _driver(settings: P1Settings, _links: Links) -> P1Driver:
     return P1Driver(settings)
 
 
-_POINTS = frozenset({"power_w", "import_ws", "export_ws"})
+_POINTS = frozenset({"power_w", "l1_w", "l2_w", "l3_w", "import_ws", "export_ws"})
 
 KIND = DriverKind(settings=P1Settings, open=_driver, points=lambda _settings: _POINTS)

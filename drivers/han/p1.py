@@ -23,6 +23,7 @@ class Telegram:
 
     `import_wh` and `export_wh` are the meter's registers, `register_step_wh` their coarsest step.
     `clock` is the meter's clock as printed, `meter_utc_s` the same in UTC where the print fixes the zone.
+    `phases_w` is the net power of L1, L2 and L3.
     `checked`: True if a check sum was right, None if the format has none.
     `fingerprint` is equal for telegrams equal byte for byte.
     """
@@ -36,6 +37,7 @@ class Telegram:
     meter_utc_s: float | None
     checked: bool | None
     fingerprint: int
+    phases_w: tuple[float | None, ...] = (None, None, None)
 
     @property
     def net_power_w(self) -> float | None:
@@ -170,7 +172,7 @@ def decode_telegram(body: bytes, checked: bool | None, winter_offset_s: int) -> 
     found: dict[bytes, _Quantity | None] = {}
     for line in _WANTED.finditer(body):
         found.setdefault(line["code"], _quantity(line["code"], line["value"]))
-    if checked is None and (not found or None in found.values()):
+    if checked is None and (not found or None in (found[code] for code in found if code not in _OF_A_PHASE)):
         return None
     power_import_w, power_export_w = _power(found)
     import_register, export_register = _register(found, b"1"), _register(found, b"2")
@@ -186,6 +188,7 @@ def decode_telegram(body: bytes, checked: bool | None, winter_offset_s: int) -> 
         meter_utc_s if clock and clock["season"] else None,
         checked,
         zlib.crc32(body),
+        tuple(_net_w(found, import_code, export_code) for import_code, export_code in _PHASES),
     )
 
 
@@ -195,13 +198,16 @@ _RESTART_OR_END = re.compile(rb"[/!]")
 _HEX = b"0123456789abcdefABCDEF"
 # Matched on C.D.E: one maker's meters count on channel 1-1. Storage *255 is "now"; others are history.
 _WANTED = re.compile(
-    rb"^(?:1-\d{1,3}:)?(?P<code>1\.7\.0|2\.7\.0|16\.7\.0|[12]\.8\.[0-4])(?:\*255)?(?P<value>\(.*)$", re.M
+    rb"^(?:1-\d{1,3}:)?(?P<code>1\.7\.0|2\.7\.0|16\.7\.0|[246][12]\.7\.0|[12]\.8\.[0-4])(?:\*255)?(?P<value>\(.*)$",
+    re.M,
 )
 _QUANTITY = re.compile(
     rb"\((?P<sign>-?)(?P<whole>\d{1,12})(?:\.(?P<part>\d{0,9}))?\*(?P<unit>k?Wh?)\)\s*", re.I
 )
 _CLOCK = re.compile(rb"^0-0:1\.0\.0\(((?P<stamp>\d{12})(?P<season>[SW]?))\)", re.M)
 _WELL_FORMED = re.compile(rb"/[A-Za-z]{3}[ -~]*\r?\n(?:[0-9A-Za-z.:*&-]*(?:\([ '*-~]*\))*\r?\n)*!")
+_PHASES = ((b"21.7.0", b"22.7.0"), (b"41.7.0", b"42.7.0"), (b"61.7.0", b"62.7.0"))  # DSMR 5.0.2 P1, 6.12
+_OF_A_PHASE = frozenset(code for codes in _PHASES for code in codes)
 _SIGNED = (b"1.7.0", b"16.7.0")  # two-way D0 meters print 1.7.0 with a sign
 
 
@@ -239,6 +245,14 @@ def _power(found: dict[bytes, _Quantity | None]) -> tuple[float | None, float | 
     if net:
         return max(net.amount, 0.0), max(-net.amount, 0.0)
     return _amount(power_import), _amount(power_export)
+
+
+def _net_w(found: dict[bytes, _Quantity | None], import_code: bytes, export_code: bytes) -> float | None:
+    """A phase's power, import positive; unknown if either direction is there and cannot be read."""
+    if (power_import := found.get(import_code)) is None or found.get(export_code, power_import) is None:
+        return None
+    power_export = found.get(export_code)
+    return power_import.amount - (power_export.amount if power_export else 0.0)
 
 
 def _register(found: dict[bytes, _Quantity | None], direction: bytes) -> _Quantity | None:

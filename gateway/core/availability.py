@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gateway.core import charging
-from gateway.core.bounds.supply import assets_power_w
 from gateway.core.decide import decide
 from gateway.core.demand import is_idle
+from gateway.core.fuse import assets_power_w
 from gateway.core.memory import remember
 from gateway.core.model import (
     Asset,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core.bounds.supply import assets_power_w
+from gateway.core.fuse import assets_power_w
 from gateway.core.model import BaseLoad, Quality, Snapshot
 
 BOUNDARY_MAX_AGE_S = 30.0  # a site's value needs the boundary meter; P1 sends each 1-10 s, a CAD each 10 s

@@ -19,7 +19,7 @@ from gateway.core.model import (
     Snapshot,
 )
 from gateway.core.room import Room, room_left
-from gateway.core.settle import settle, under_one_fuse
+from gateway.core.settle import settle, under_the_fuses
 from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, shares, wish
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
@@ -38,7 +38,7 @@ def decide(snapshot: Snapshot) -> Plan:
     own = by_asset(shared)
     wishes = {a.id: wish(snapshot, a, own.get(a.id, ())) for a in snapshot.assets}
     settled = [settle(asset, wishes[asset.id], rooms[asset.id]) for asset in snapshot.assets]
-    settled = under_one_fuse(snapshot, settled)
+    settled = under_the_fuses(snapshot, settled)
     setpoints = {setpoint.asset: setpoint for setpoint in settled}
     assets = {asset.id: asset for asset in snapshot.assets}
     away = {asset.id: _away(snapshot, asset) for asset in snapshot.assets}
@@ -115,9 +115,9 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
     edges = [*edges, next_start_s(snapshot)]
     for asset in snapshot.assets:
         edges += _own_edges(snapshot, asset, settled[asset.id])
-    if snapshot.supply and snapshot.boundary_w:
-        edges.append(snapshot.supply.max_age_s - snapshot.boundary_w.age_s)
     if snapshot.supply:
+        readings = (snapshot.boundary_w, *snapshot.boundary_phases_w)
+        edges += [snapshot.supply.max_age_s - reading.age_s for reading in readings if reading]
         waiting = (snapshot.memory.of(s.asset) for s in settled.values() if s.waits)
         edges += [
             was.tight_s + snapshot.supply.restore_s - snapshot.now_s

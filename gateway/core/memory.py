@@ -36,7 +36,6 @@ def remember(snapshot: Snapshot, plan: Plan) -> Memory:
         overrides=tuple(
             o for o in memory.overrides if o.asset in known and lasts(snapshot, known[o.asset], o)
         ),
-        supply_tight_s=_supply_tight_s(snapshot),
         latest_end_s=_latest_ends(snapshot),
         base_load=base_load(snapshot, moved=moved),
         reckoned=reckoning.remembered(snapshot, site_value_w(in_force(snapshot))),
@@ -75,6 +74,7 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             moved_s=moved(was.moved_s),
             starts_s=tuple(at_s + shift_s for at_s in was.starts_s),
             turn=None,
+            short_s=moved(was.short_s),
             starved_s=None if was.starved_s is None else now_s,
             fed_s=moved(was.fed_s),
         )
@@ -86,7 +86,6 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             replace(o, until_s=now_s if o.paused and elapsed_s is None else o.until_s + shift_s)
             for o in memory.overrides
         ),
-        supply_tight_s=moved(memory.supply_tight_s),
         latest_end_s={}
         if elapsed_s is None
         else {key: end_s + shift_s for key, end_s in memory.latest_end_s.items()},
@@ -117,6 +116,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         told_s=None,
         quiet_since_s=None,
         tight_s=None,
+        short_s=None,
         free_since_s=None,
         scheduled_since_s=None,
         moved_s=None,
@@ -220,16 +220,6 @@ def _beyond(snapshot: Snapshot, asset: Asset, limits: Limits, was: AssetMemory) 
     began_cold = room is not None and minimum_c is not None and room.value <= minimum_c
     began_warm = room is not None and maximum_c is not None and room.value >= maximum_c
     return cold and (was.too_cold or began_cold), warm and (was.too_warm or began_warm)
-
-
-def _supply_tight_s(snapshot: Snapshot) -> float | None:
-    if snapshot.supply is None:
-        return None
-    left_w = supply.left_for_assets(snapshot, snapshot.supply).power_w
-    holdable = [a for a in snapshot.assets if a.ability.holds]
-    if any(left_w < supply.demand_w(snapshot, asset) for asset in holdable):
-        return snapshot.now_s
-    return snapshot.memory.supply_tight_s
 
 
 def _latest_ends(snapshot: Snapshot) -> dict[str, float]:

@@ -204,6 +204,7 @@ class Asset:
     control: str | None = None
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     storage: bool = False
+    phases: tuple[int, ...] = ()  # it draws evenly from; empty: from one, nobody knows which
 
     @property
     def device_step_w(self) -> int:
@@ -321,10 +322,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """The one fuse of the home. `restore_s` is how long there must be room before more is allowed;
-    `unmetered_w` is the most all assets together may draw while the boundary meter is silent for
-    longer than `max_age_s`. What was switched off for it is switched on again when there was room for
-    `restart_s` without a break, and not within `starts_apart_s` of the last time."""
+    """The main fuse of the home: `fuse_w` on all its `phases` together.
+
+    `restore_s` is how long there must be room before more is allowed; `unmetered_w` is the most all assets
+    together may draw, evenly on all phases, while the boundary meter is silent for longer than `max_age_s`.
+    What was switched off for a fuse is switched on again when there was room for `restart_s` without a
+    break, and not within `starts_apart_s` of the last time.
+    """
 
     fuse_w: int
     restore_s: float = 60.0
@@ -332,6 +336,7 @@ class Supply:
     unmetered_w: int = 0
     restart_s: float = 900.0
     starts_apart_s: float = 1800.0
+    phases: int = 1
 
 
 # --- what is asked -------------------------------------------------------------------------------------
@@ -545,6 +550,7 @@ class AssetMemory:
     starts_s: tuple[float, ...] = ()  # the latest ends of an off that we made, in order
     water_cold: bool = False  # inside the hysteresis after the hot water's minimum was reached
     turn: Turn | None = None
+    short_s: float | None = None  # when a fuse last left it less than it draws or, once let go, could draw
     starved_s: float | None = None  # while off for the fuse: when that last left it too little to run
     fed_s: float | None = None  # when it was last switched on again after that
 
@@ -575,7 +581,6 @@ class Memory:
     at_s: float = 0.0
     assets: Mapping[str, AssetMemory] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
-    supply_tight_s: float | None = None  # when the fuse last left no room
     latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by Instruction.key
     base_load: BaseLoad | None = None
     reckoned: Reckoned | None = None
@@ -609,6 +614,9 @@ class Snapshot:
     boundary_w: Reading | None = None
     instructions: tuple[Instruction, ...] = ()
     memory: Memory = Memory()
+    boundary_phases_w: tuple[
+        Reading | None, ...
+    ] = ()  # of each phase; empty: its meter tells the total alone
 
     def state(self, asset: str) -> AssetState:
         """What is known of an asset now."""

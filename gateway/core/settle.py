@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core.bounds import supply
-from gateway.core.bounds.supply import Left
+from gateway.core.bounds.supply import STEADY_W
+from gateway.core.fuse import Left, Line, demand_w, least_on_w, left_for, lines, taken
 from gateway.core.model import (
     Asset,
     Bound,
@@ -81,23 +81,26 @@ def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
     return Setpoint(asset.id, level_w, Governor.DISPATCH, Reason.NONE, text)
 
 
-def under_one_fuse(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
-    """Where the fuse cannot carry all assets together, those that can be lowered in steps give way before
+def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
+    """Where a fuse cannot carry all assets together, those that can be lowered in steps give way before
     those that can only be off, and of each kind the last configured first."""
     if snapshot.supply is None:
         return settled
-    left = supply.left_for_assets(snapshot, snapshot.supply)
+    found = lines(snapshot)
     assets = {a.id: a for a in snapshot.assets if a.ability.holds}
-    draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s) for s in settled if s.asset in assets}
+    draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s, found) for s in settled if s.asset in assets}
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
-    later_w = sum(least_w.values())
+    rest = found
+    for id_, watts in least_w.items():
+        rest = taken(rest, id_, watts)
     result = {}
     for setpoint in sorted(settled, key=lambda s: _is_stepped(assets.get(s.asset))):
         if asset := assets.get(setpoint.asset):
-            later_w -= least_w[asset.id]
-            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left.less(later_w))
-            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint, left.less(later_w))
-            left = left.less(_draws_w(snapshot, asset, setpoint))
+            rest = taken(rest, asset.id, -least_w[asset.id])
+            left = left_for(rest, asset)
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left)
+            setpoint = _patient(snapshot, snapshot.supply, asset, setpoint, left)
+            rest = taken(rest, asset.id, _draws_w(snapshot, asset, setpoint, found))
         result[setpoint.asset] = setpoint
     return [result[setpoint.asset] for setpoint in settled]
 
@@ -111,7 +114,7 @@ def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint,
     up, to as much below it, when there was more room for a while."""
     was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
     if level_w == 0 and was.starved_s is not None:
-        return replace(setpoint, waits=left.least_w >= supply.least_on_w(asset) + supply.STEADY_W)
+        return replace(setpoint, waits=left.least_w >= least_on_w(asset) + STEADY_W)
     if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
         return setpoint
     margin_w = max(MARGIN_W, asset.device_step_w) if _is_stepped(asset) else 0
@@ -126,9 +129,9 @@ def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint,
     return replace(setpoint, at_most_w=was.held_w, waits=True)
 
 
-def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> int:
-    demand_w = supply.demand_w(snapshot, asset)
-    return demand_w if setpoint.at_most_w is None else min(demand_w, setpoint.at_most_w)
+def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint, found: tuple[Line, ...]) -> int:
+    draws_w = demand_w(snapshot, asset, found)
+    return draws_w if setpoint.at_most_w is None else min(draws_w, setpoint.at_most_w)
 
 
 def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left: Left) -> Setpoint:

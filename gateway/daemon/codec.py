@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (6, Memory),
+    "memory": (7, Memory),
     "entry": (2, Entry),
     "meter": (1, Meter),
 }
@@ -80,6 +80,12 @@ def _with_turns(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_own_fuses(body: Any) -> Any:
+    """Before an asset waited for its own fuses and not for what any of the home had left another."""
+    rest = {key: value for key, value in body.items() if key != "supply_tight_s"}
+    return {**rest, "assets": [[id_, {**asset, "short_s": None}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -95,6 +101,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 3): _with_every_limit,
     ("memory", 4): _with_water,
     ("memory", 5): _with_turns,
+    ("memory", 6): _with_own_fuses,
     ("entry", 1): _with_vector,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""

@@ -146,6 +146,7 @@ def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
             unmetered_w=fuse.silent_meter_w,
             restart_s=fuse.restart_s,
             starts_apart_s=fuse.starts_apart_s,
+            phases=fuse.phases,
         )
     return Config(
         site=file.site,
@@ -175,7 +176,14 @@ def _asset(name: str, section: AssetSection, devices: Mapping[str, Device]) -> A
         control=section.control,
         sources={field: points for field, points in sources.items() if points},
         storage=section.storage,
+        phases=tuple(int(phase[1]) for phase in section.phases) or _charger_phases(section, devices),
     )
+
+
+def _charger_phases(section: AssetSection, devices: Mapping[str, Device]) -> tuple[int, ...]:
+    """A device that draws from three phases says so itself."""
+    device = devices.get(section.control or "")
+    return (1, 2, 3) if device and getattr(device.settings, "phases", 1) == 3 else ()
 
 
 def _devices(
@@ -259,6 +267,7 @@ def _together(file: File, unsound: set[str], devices: Mapping[str, Device], fold
     problems += _controls(file, devices)
     problems += _cold(file, devices)
     problems += _off(file, devices)
+    problems += _phases(file, devices)
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
     if file.supply and not file.boundary and "boundary" not in unsound:
@@ -362,13 +371,31 @@ def _off(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
         yield f"{path}: {most_s:g}: {said}; devices.{device.name}.lease_s = {most_s:g} would be right"
 
 
+def _phases(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
+    """A home and each asset on as many phases as they can have, and on which where each has its meter."""
+    by_phase = bool(file.boundary and file.boundary.by_phase)
+    home = file.supply.phases if file.supply else None
+    if by_phase and home != 3:
+        yield "boundary.l1_w: is for three phases; supply.phases = 3 would be right, or remove it"
+    for name, section in file.asset.items():
+        path, device = f"asset.{name}.phases", devices.get(section.control or "")
+        if section.phases and home == 1:
+            yield f"{path}: the home has one phase; supply.phases = 3 would be right, or remove it"
+        drawn_from = getattr(device.settings, "phases", None) if device else None
+        if section.phases and drawn_from and device and len(section.phases) != drawn_from:
+            right = '["L1", "L2", "L3"]' if drawn_from == 3 else '["L1"]'
+            yield f"{path}: devices.{device.name}.phases is {drawn_from}; phases = {right} would be right"
+        if by_phase and home == 3 and device and not (section.phases or drawn_from == 3):
+            yield f'{path}: is missing; phases = ["L1"] would be right, for the boundary tells of each phase'
+
+
 def _sources(file: File) -> Iterator[tuple[str, str]]:
     for name, section in file.asset.items():
         for field in FIELDS:
             named = [source for source in getattr(section, field) if source != TYPED]
             yield from ((f"asset.{name}.{field}", source) for source in named)
     if file.boundary:
-        for field in ("power_w", "import_ws", "export_ws"):
+        for field in ("power_w", "l1_w", "l2_w", "l3_w", "import_ws", "export_ws"):
             yield from ((f"boundary.{field}", source) for source in getattr(file.boundary, field))
 
 

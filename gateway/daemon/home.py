@@ -25,7 +25,16 @@ from gateway.daemon.config import Config
 from gateway.daemon.fleet import Health
 
 # A point that moves by more than this is told to the loop at once; less waits for the next second.
-DEAD_BAND = {"power_w": 100.0, "room_c": 0.05, "running": 0.5, "compressor_on": 0.5, "connected": 0.5}
+DEAD_BAND = {
+    "power_w": 100.0,
+    "l1_w": 100.0,
+    "l2_w": 100.0,
+    "l3_w": 100.0,
+    "room_c": 0.05,
+    "running": 0.5,
+    "compressor_on": 0.5,
+    "connected": 0.5,
+}
 SETTLE_S = 15.0  # how long after start a missing source may keep us from touching its asset
 
 
@@ -116,12 +125,17 @@ class Home:
             boundary_w=self.boundary_w(now_s),
             instructions=instructions,
             memory=self.memory,
+            boundary_phases_w=self._boundary_phases_w(now_s),
         )
 
     def boundary_w(self, now_s: float) -> Reading | None:
         """Net power at the supply, if its meter is fresh."""
         boundary = self.config.boundary
         return bind(self.latest, boundary.power_w, FIELDS["power_w"], now_s).reading if boundary else None
+
+    def _boundary_phases_w(self, now_s: float) -> tuple[Reading | None, ...]:
+        by_phase = self.config.boundary.by_phase if self.config.boundary else ()
+        return tuple(bind(self.latest, sources, FIELDS["power_w"], now_s).reading for sources in by_phase)
 
     def limit(self, asset: str) -> Limits:
         """The limits in force on an asset."""
@@ -142,7 +156,8 @@ class Home:
     def _meter_had_its_time(self) -> bool:
         """Whether the boundary meter has spoken, or could have: a start alone is no silence to act on."""
         boundary = self.config.boundary
-        is_seen = boundary is not None and any(source in self.latest for source in boundary.power_w)
+        sources = (boundary.power_w, *boundary.by_phase) if boundary else ()
+        is_seen = bool(sources) and all(any(source in self.latest for source in each) for each in sources)
         return is_seen or self._monotonic() - self._began_s > SETTLE_S
 
     def _state(self, asset: Asset, now_s: float) -> AssetState:

@@ -88,7 +88,7 @@ def _meta(saved: Saved, key: str) -> float | None:
 def _gist(memory: Memory) -> object:
     """What of a memory is worth a write: not that time went by."""
     assets = {id_: _gist_of(asset) for id_, asset in memory.assets.items()}
-    return replace(memory, at_s=0.0, supply_tight_s=None, base_load=None, reckoned=None, assets=assets)
+    return replace(memory, at_s=0.0, base_load=None, reckoned=None, assets=assets)
 
 
 def _gist_of(asset: AssetMemory) -> AssetMemory:
@@ -98,6 +98,7 @@ def _gist_of(asset: AssetMemory) -> AssetMemory:
         asset,
         quiet_since_s=None,
         tight_s=None,
+        short_s=None,
         starved_s=None if asset.starved_s is None else 0.0,
         measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
         told_s=told_s and told_s // TOLD_EVERY_S,

@@ -28,6 +28,7 @@ from gateway.daemon.fields import (
 from gateway.daemon.household import Care, Charge, Comfort, Row
 
 RESERVED = {"ack", "site", "status", "boundary"}
+Phase = Literal["L1", "L2", "L3"]
 Tag = Literal["gsp", "gspGroup", "cmz", "amsid", "mpanHash"]
 
 
@@ -147,7 +148,10 @@ class SupplySection(Section):
 
 
 class AssetSection(Section):
-    """One controllable load: its class, the device that holds it, and the points that feed it, best first."""
+    """One controllable load: its class, the device that holds it, and the points that feed it, best first.
+
+    `phases` of a home with three: which it draws from, evenly.
+    """
 
     asset_class: AssetClass = Field(alias="class")
     control: Id | None = None
@@ -163,6 +167,7 @@ class AssetSection(Section):
     metered_by: Literal["meter", "device", "estimate"] = "device"
     accuracy_pct: Annotated[Number, Field(gt=0, le=100)] | None = None
     storage: Claim = False
+    phases: tuple[Phase, ...] = ()
     comfort: Comfort = Comfort()
     care: Care = Care()
     charge: Charge | None = None
@@ -210,6 +215,13 @@ class AssetSection(Section):
             raise ValueError(f"charge.need_kwh is what each car that is plugged in needs; {right}")
         return self
 
+    @field_validator("phases")
+    @classmethod
+    def _each_once(cls, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        if len(set(phases)) < len(phases):
+            raise ValueError('should name each phase once, as in ["L1", "L2", "L3"]')
+        return phases
+
     @field_validator("schedule")
     @classmethod
     def _powers(cls, schedule: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -224,12 +236,27 @@ def _said(fields: Mapping[str, object]) -> str | None:
 
 
 class Boundary(Section):
-    """The meter at the supply: net power, and the import and export registers."""
+    """The meter at the supply: net power, in all and of each phase, and the import and export registers."""
 
     power_w: Annotated[tuple[Source, ...], Field(min_length=1)]
+    l1_w: tuple[Source, ...] = ()
+    l2_w: tuple[Source, ...] = ()
+    l3_w: tuple[Source, ...] = ()
     import_ws: tuple[Source, ...] = ()
     export_ws: tuple[Source, ...] = ()
     accuracy_pct: Annotated[Number, Field(gt=0, le=100)] | None = None
+
+    @property
+    def by_phase(self) -> tuple[tuple[Source, ...], ...]:
+        """The sources of each phase; empty if its meter tells the total alone."""
+        told = (self.l1_w, self.l2_w, self.l3_w)
+        return told if any(told) else ()
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if self.by_phase and not all(self.by_phase):
+            raise ValueError("l1_w, l2_w and l3_w go together: give each its source, or none")
+        return self
 
 
 class File(Section):

@@ -145,6 +145,7 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         water_cold=draw(st.booleans()),
         turn=draw(st.none() | st.builds(Turn, st.sampled_from([NOW - 1, NOW - 9, NOW - 11, NOW - 40]),
                                         st.integers(0, 3000), st.integers(3000, 8000))),
+        short_s=draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])),
         starved_s=draw(st.none() | st.sampled_from([NOW - 1, NOW - 899, NOW - 901])),
         fed_s=draw(st.none() | st.sampled_from([NOW - 1000, NOW - 1799, NOW - 1801])),
     )  # fmt: skip
@@ -197,6 +198,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             draw(st.sampled_from(AssetClass)),
             draw(st.sampled_from([150, 2400, 7360, 22_080])),
             draw(abilities),
+            phases=draw(st.sampled_from([(), (1,), (3,), (1, 2, 3)])),
         )
         for n in range(count)
     )
@@ -207,7 +209,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     memory = Memory(
         NOW - 1, {a.id: draw(memories(a.ability)) for a in assets},
         tuple(draw(overrides(a)) for a in taken),
-        draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])), begun,
+        begun,
         draw(st.none() | st.builds(BaseLoad, st.integers(0, 5000), st.sampled_from([NOW - 1, NOW - 31]),
                                    st.sampled_from([NOW - 1, NOW - 16]))),
         draw(st.none() | st.builds(Reckoned, st.integers(0, 5000), st.integers(0, 5000),
@@ -217,6 +219,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         NOW, UTC, draw(st.booleans()), assets,
         {a.id: draw(states()) for a in assets},
         {a.id: draw(limits()) for a in assets},
-        draw(st.none() | st.just(Supply(13_800)) | st.just(Supply(6000, unmetered_w=1000))),
+        draw(st.none() | st.sampled_from([Supply(13_800), Supply(6000, unmetered_w=1000),
+                                          Supply(17_250, unmetered_w=4140, phases=3)])),
         draw(readings(-3000, 14_000)), asked, memory,
+        draw(st.just(()) | st.tuples(*[readings(-2000, 8000)] * 3)),
     )  # fmt: skip

@@ -223,23 +223,21 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
     assert decode("memory", WRITTEN_BY_VERSION_2) == Memory(7.0, {"ev": car})
 
 
-def test_a_memory_from_before_hot_water_had_a_minimum_is_read() -> None:
-    memory = Memory(7.0, {"hp": AssetMemory(held_w=0, held_since_s=2.0, starts_s=(1.0,))})
+@pytest.mark.parametrize(
+    ("version", "unknown"),
+    [
+        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s")),
+        (5, ("turn", "starved_s", "fed_s", "short_s")),
+        (6, ("short_s",)),
+    ],
+)
+def test_a_memory_of_a_version_that_knew_less_is_read(version: int, unknown: tuple[str, ...]) -> None:
+    memory = Memory(7.0, {"ev": AssetMemory(held_w=0, held_since_s=2.0, starts_s=(1.0,), tight_s=6.0)})
     _, body = json.loads(encode("memory", memory))
-    for name in ("water_cold", *BY_THE_FUSE):
+    body["supply_tight_s"] = 6.0
+    for name in unknown:
         del body["assets"][0][1][name]
-    assert decode("memory", json.dumps([4, body]).encode()) == memory
-
-
-BY_THE_FUSE = ("turn", "starved_s", "fed_s")
-
-
-def test_a_memory_from_before_what_is_off_for_the_fuse_waited_is_read() -> None:
-    memory = Memory(7.0, {"ev": AssetMemory(held_w=0, held_since_s=2.0, tight_s=6.0)}, supply_tight_s=6.0)
-    _, body = json.loads(encode("memory", memory))
-    for name in BY_THE_FUSE:
-        del body["assets"][0][1][name]
-    assert decode("memory", json.dumps([5, body]).encode()) == memory
+    assert decode("memory", json.dumps([version, body]).encode()) == memory
 
 
 @pytest.mark.parametrize("old", [b'"held_w":0', b'"overrides":', b'"until_s":9.0', b'"assets":[["hp",'])

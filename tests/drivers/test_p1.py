@@ -206,6 +206,19 @@ def test_signed_power_of_a_two_way_d0_meter_is_export_when_negative() -> None:
         )
 
 
+def test_each_phase_is_import_less_export_and_unknown_where_it_is_not_told() -> None:
+    told = [
+        b"1-0:21.7.0(00.300*kW)",
+        b"1-0:22.7.0(00.000*kW)",
+        b"1-0:41.7.0(00.000*kW)",
+        b"1-0:42.7.0(01.250*kW)",
+    ]
+    assert only(telegram_of(*told)).phases_w == (300.0, -1250.0, None)
+    assert only(telegram_of(*told, b"1-0:61.7.0(00.020*kW)")).phases_w == (300.0, -1250.0, 20.0)
+    unread = only(telegram_of(b"1-0:1.7.0(00.320*kW)", b"1-0:21.7.0(00.300*kW)", b"1-0:22.7.0(----)"))
+    assert (unread.net_power_w, unread.phases_w) == (320.0, (None, None, None))
+
+
 def test_absolute_sums_and_other_meters_are_never_taken() -> None:
     telegram = only(
         telegram_of(

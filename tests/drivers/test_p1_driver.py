@@ -94,6 +94,7 @@ async def test_power_and_registers_of_a_real_telegram_are_published_in_watts_and
         points = home.port.points
         assert {name: sample.value for name, sample in points.items()} == {
             "power_w": 193,
+            "l1_w": 193,
             "import_ws": 1_041_401 * 3600,
             "export_ws": 0,
         }
