@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway import cars, consent, word
 from gateway.cars import Household, moment
 from gateway.console.answers import (
+    VERBS,
     Answer,
     AssetLine,
     DeviceLine,
@@ -21,6 +22,7 @@ from gateway.console.answers import (
 from gateway.core import charging
 from gateway.core.bind import why as why_bound
 from gateway.core.decide import RULES
+from gateway.core.delay import waiting
 from gateway.core.life import Entry
 from gateway.core.model import Ability, Asset, FallbackBy, Governor, Reason, Setpoint, Snapshot
 from gateway.daemon.clock import Clock
@@ -63,13 +65,14 @@ class Answers:
                 return self._said(word.release(question, *self._heard()))
             case "opt-out":
                 return self._said(await consent.opt_out(question, self._desk))
+            case "skip-delay":
+                return self._said(await consent.skip_delay(question, self._desk))
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
                 return self._of_car(cars.charge_now(question, self._snapshot(), self._household))
             case verb:
-                asked = "status, why, override, pause, release, opt-out, soc or charge-now"
-                return {"error": f"cannot answer {verb!r}; ask {asked}"}
+                return {"error": f"cannot answer {verb!r}; ask {', '.join(VERBS[:-1])} or {VERBS[-1]}"}
 
     # --- status -----------------------------------------------------------------------------------------
 
@@ -90,9 +93,7 @@ class Answers:
             "boundary_w": boundary.value if boundary else None,
             "devices": [self._device(name, now_s) for name in config.devices],
             "assets": [self._asset(asset, snapshot) for asset in config.assets],
-            "instructions": [
-                _instruction(entry) for entry in self._desk.book.current.values() if entry.is_open
-            ],
+            "instructions": [self._instruction(entry) for entry in self._present()],
         }
 
     def _link(self) -> Link:
@@ -159,12 +160,7 @@ class Answers:
                 }
                 for bound in bounds
             ],
-            "instructions": [
-                line
-                for entry in self._desk.book.current.values()
-                if entry.is_open
-                for line in _lives(entry, asset.id)
-            ],
+            "instructions": [line for entry in self._present() for line in self._lives(entry, asset.id)],
             "sources": why_bound(
                 self._home.latest,
                 asset,
@@ -175,6 +171,39 @@ class Answers:
             "next_change_s": None if math.isinf(plan.next_change_s) else plan.next_change_s,
         }
 
+    # --- instructions -----------------------------------------------------------------------------------
+
+    def _present(self) -> list[Entry]:
+        """Those that are open, or whose return is delayed."""
+        return [e for e in self._desk.book.current.values() if e.is_open or self._desk.running_delay(e.id)]
+
+    def _instruction(self, entry: Entry) -> InstructionLine:
+        return {
+            "id": entry.id,
+            "service": entry.instruction.service if entry.instruction else "",
+            "start": moment(entry.window_utc_s[0]),
+            "end": moment(entry.window_utc_s[1]),
+            "targets": [target.name for target in entry.targets],
+            "assets": [line for life in entry.lives for line in self._lives(entry, life.asset)],
+        }
+
+    def _lives(self, entry: Entry, asset: str) -> list[InstructionAsset]:
+        life = entry.life(asset)
+        if life is None:
+            return []
+        delay = self._desk.running_delay(entry.id) if asset in waiting(entry) else None
+        return [
+            {
+                "instruction": entry.id,
+                "asset": life.asset,
+                "status": life.status.value,
+                "extent": life.extent.value if life.extent else "",
+                "reason": life.reason.value if life.reason is not Reason.NONE else "",
+                "text": consent.countdown(delay) if delay else life.text,
+                "delay_left_s": delay.left_s if delay else None,
+            }
+        ]
+
     # --- what is done -----------------------------------------------------------------------------------
 
     def _heard(self) -> tuple[Snapshot, ZoneInfo, Household]:
@@ -184,6 +213,8 @@ class Answers:
         if isinstance(done, str):
             return {"error": done}
         meant = done.assets
+        if not meant:
+            return {"done": done.what}
         now = ", ".join(f"{a.id} {self._in_force(a)}" for a in self._home.config.assets if a.id in meant)
         return {"done": f"{', '.join(meant)}: {done.what}; now {now}"}
 
@@ -228,30 +259,3 @@ def failsafe(ability: Ability) -> str:
         return f"KEEPS our last setting for ever (never below {ability.lowest_w} W)"
     by = "by its own timer" if ability.fallback is FallbackBy.DEVICE else "when our renewals stop"
     return f"runs by its own control again within {ability.lease_s:.0f} s, {by}"
-
-
-def _instruction(entry: Entry) -> InstructionLine:
-    return {
-        "id": entry.id,
-        "service": entry.instruction.service if entry.instruction else "",
-        "start": moment(entry.window_utc_s[0]),
-        "end": moment(entry.window_utc_s[1]),
-        "targets": [target.name for target in entry.targets],
-        "assets": [line for life in entry.lives for line in _lives(entry, life.asset)],
-    }
-
-
-def _lives(entry: Entry, asset: str) -> list[InstructionAsset]:
-    life = entry.life(asset)
-    if life is None:
-        return []
-    return [
-        {
-            "instruction": entry.id,
-            "asset": life.asset,
-            "status": life.status.value,
-            "extent": life.extent.value if life.extent else "",
-            "reason": life.reason.value if life.reason is not Reason.NONE else "",
-            "text": life.text,
-        }
-    ]

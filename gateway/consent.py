@@ -1,11 +1,13 @@
-"""The household's word on what the aggregator asks: it opts out of an instruction."""
+"""The household's word on what the aggregator asks: it opts out of one, or skips a random delay."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from gateway.console.answers import Question
+from gateway.core.delay import Delay, waiting
 from gateway.core.life import Book, Entry, Life
 from gateway.core.model import Reason
 
@@ -17,6 +19,12 @@ class Desk(Protocol):
 
     async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
         """End the part of assets in an instruction."""
+
+    async def skip_delay(self, ids: Collection[str]) -> bool:
+        """Skip what is left of the random delays of instructions."""
+
+    def running_delay(self, id_: str) -> Delay | None:
+        """The random delay of an instruction that runs now."""
 
 
 class Heard(NamedTuple):
@@ -39,9 +47,43 @@ async def opt_out(question: Question, desk: Desk) -> Heard | str:
         return f"{entry.id} is not about {asset!r}; it is about {_names(entry)}"
     ending = [life.asset for life in lives if not life.status.is_end]
     if not ending:
-        return Heard([life.asset for life in lives], f"no part in {entry.id} any more ({_ends(lives)})")
+        still = f"; `homeflex skip-delay {entry.id}` lets go now" if desk.running_delay(entry.id) else ""
+        gone = f"no part in {entry.id} any more ({_ends(lives)}){still}"
+        return Heard([life.asset for life in lives], gone)
     saved = await desk.opt_out(entry.id, ending)
     return Heard(ending, f"opted out of {entry.id}{'' if saved else UNSAVED}")
+
+
+async def skip_delay(question: Question, desk: Desk) -> Heard | str:
+    """Skip what is left of the random delay of an instruction, or of all; or say why not."""
+    entries = [entry for entry in desk.book.current.values() if desk.running_delay(entry.id)]
+    if question.get("id") is not None:
+        entry = _meant(question, desk.book)
+        if isinstance(entry, str):
+            return entry
+        entries = [entry]
+    running = {entry.id: found for entry in entries if (found := desk.running_delay(entry.id))}
+    if not running:
+        return Heard([], f"no random delay runs{f' for {entries[0].id}' if entries else ''}")
+    assets = [asset for entry in entries for asset in sorted(waiting(entry))]
+    saved = await desk.skip_delay(list(running))
+    what = ", ".join(
+        f"{id_} {'lets go' if found.of_return else 'starts'} now, {span(found.left_s)} early"
+        for id_, found in running.items()
+    )
+    return Heard(list(dict.fromkeys(assets)), f"{what}{'' if saved else UNSAVED}")
+
+
+def countdown(found: Delay) -> str:
+    """A delay that runs, as a person reads it, and what ends it."""
+    begins, now = ("lets go", "lets go now") if found.of_return else ("starts", "starts it now")
+    return f"{begins} in {span(found.left_s)} of a random delay; `homeflex skip-delay` {now}"
+
+
+def span(seconds: float) -> str:
+    """How long, to the second."""
+    minutes, rest_s = divmod(math.ceil(seconds), 60)
+    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
 
 
 def _meant(question: Question, book: Book) -> Entry | str:

@@ -152,6 +152,19 @@ def opt_out(
     _print(answer, as_json, lambda done: done["done"])
 
 
+@app.command("skip-delay", epilog="Example: homeflex skip-delay")
+def skip_delay(
+    id_: Annotated[
+        str | None, typer.Argument(metavar="ID", help="One instruction; all whose delay runs if left out.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Skip what is left of a random delay: an instruction starts now, or lets go now after its end."""
+    answer = _ask(config, {"ask": "skip-delay", "id": id_}, as_json)
+    _print(answer, as_json, lambda done: done["done"])
+
+
 @app.command(epilog="Example: homeflex soc 54")
 def soc(
     percent: Annotated[float, typer.Argument(min=0, max=100, help="How full the car is now (%).")],

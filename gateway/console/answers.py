@@ -6,9 +6,10 @@ watts (import positive), temperatures in °C, times as seconds or RFC 3339 text.
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, get_args
 
-Verb = Literal["status", "why", "override", "pause", "release", "opt-out", "soc", "charge-now"]
+Verb = Literal["status", "why", "override", "pause", "release", "opt-out", "skip-delay", "soc", "charge-now"]
+VERBS: tuple[str, ...] = get_args(Verb)
 
 
 class Question(TypedDict):
@@ -23,7 +24,7 @@ class Question(TypedDict):
     for_s: NotRequired[float]
     until: NotRequired[str | None]
     soc: NotRequired[float]
-    id: NotRequired[str]
+    id: NotRequired[str | None]
 
 
 class DeviceLine(TypedDict):
@@ -66,7 +67,7 @@ class AssetLine(TypedDict):
 
 
 class InstructionLine(TypedDict):
-    """One open instruction and how each asset does on it."""
+    """One instruction that is open, or whose return is delayed, and how each asset does on it."""
 
     id: str
     service: str
@@ -77,7 +78,8 @@ class InstructionLine(TypedDict):
 
 
 class InstructionAsset(TypedDict):
-    """One asset's life on an instruction, in the contract's words."""
+    """One asset's life on an instruction, in the contract's words; `delay_left_s` of a random delay that
+    runs, then `text` says so."""
 
     instruction: str
     asset: str
@@ -85,6 +87,7 @@ class InstructionAsset(TypedDict):
     extent: str
     reason: str
     text: str
+    delay_left_s: float | None
 
 
 class Clock(TypedDict):

@@ -182,6 +182,10 @@ def _instruction(
         start_most_s = home.default_start_delay_s if order.service_class == "routine" else 0
     if end_most_s is None:
         end_most_s = home.default_end_delay_s
+    steps = _steps(order, _starts_no_earlier_than(in_force, now))
+    start_delay_s = delay_s(draws.start, start_most_s)
+    if runs := _running(in_force, steps, now):
+        start_delay_s = runs.start_delay_s
     return Instruction(
         order.id,
         order.revision,
@@ -190,8 +194,8 @@ def _instruction(
         order.priority,
         order.issued_utc_s,
         Scope(order.targets, assets, "site" in order.targets),
-        _steps(order, _starts_no_earlier_than(in_force, now)),
-        delay_s(draws.start, start_most_s),
+        steps,
+        start_delay_s,
         delay_s(draws.end, end_most_s),
         vector=order.vector,
     )
@@ -204,6 +208,12 @@ def _starts_no_earlier_than(in_force: Entry | None, now: Now) -> float:
     if in_force and in_force.instruction and has_begun(in_force.instruction, now):
         return in_force.instruction.start_utc_s
     return now.utc_s
+
+
+def _running(in_force: Entry | None, steps: tuple[Step, ...], now: Now) -> Instruction | None:
+    """What has begun and goes on from its start under these steps: the delay it had is past."""
+    was = in_force.instruction if in_force else None
+    return was if was and has_begun(was, now) and steps[0].start_utc_s == was.start_utc_s else None
 
 
 def _steps(order: Order, from_utc_s: float) -> tuple[Step, ...]:

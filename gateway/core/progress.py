@@ -276,4 +276,5 @@ def _told(entry: Entry, watch: Watch, look: _Look) -> tuple[Entry, Watch, Report
 
 def _gist(line: Reported) -> tuple[object, ...]:
     """What of a line is news; powers and words change every second."""
-    return line.asset, line.target, line.status, line.extent, line.evidence, line.reason
+    stands = line.asset, line.target, line.status, line.extent, line.evidence, line.reason
+    return *stands, line.delay_s, line.end_delay_s

@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from gateway.core import book as books
-from gateway.core import consent
+from gateway.core import consent, delay
 from gateway.core.book import Decided, Received
 from gateway.core.eligibility import Home as Rules
 from gateway.core.life import Book, Draws, Entry, Now, Proof, Report, Seen, Summary, restored
@@ -260,6 +260,19 @@ class Desk:
         for asset in assets:
             self._tell_word(text, id_, asset)
         return await self._heard(consent.opt_out(self.book, id_, assets, self._now()))
+
+    async def skip_delay(self, ids: Collection[str]) -> bool:
+        """Skip what is left of the random delays of instructions, at once; whether the disk has it."""
+        decided = delay.skip(self.book, ids, self._now())
+        for entry in decided.entries:
+            of = "start" if entry.is_open else "return"
+            self._tell_word(f"random delay of the {of} of {entry.id} skipped by the household", entry.id)
+        return await self._heard(decided)
+
+    def running_delay(self, id_: str) -> delay.Delay | None:
+        """The random delay of an instruction that runs now."""
+        entry = self.book.entry(id_)
+        return delay.running(entry, self.book.watches.get(id_), self._now()) if entry else None
 
     def _tell_word(self, text: str, id_: str, asset: str | None = None) -> None:
         reason = Reason.USER_OVERRIDE

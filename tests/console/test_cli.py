@@ -220,7 +220,7 @@ async def test_a_time_beyond_a_week_is_refused_by_the_daemon(home: Home) -> None
     [
         (
             {"ask": "dance"},
-            "cannot answer 'dance'; ask status, why, override, pause, release, opt-out, soc or charge-now",
+            f"cannot answer 'dance'; ask {', '.join(answers.VERBS[:-1])} or charge-now",
         ),
         (
             {"ask": "override"},

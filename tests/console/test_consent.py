@@ -3,6 +3,8 @@ has instructions already."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Collection
@@ -15,8 +17,9 @@ import pytest
 
 from gateway import consent
 from gateway.core.consent import OPTED_OUT
+from gateway.core.delay import Delay
 from gateway.core.eligibility import Home as Rules
-from gateway.core.life import Book, Entry, Now
+from gateway.core.life import Book, Draws, Entry, Now, Status
 from gateway.core.model import Ability, Asset, AssetClass, Order, Reason
 from gateway.daemon import codec
 from gateway.daemon.store import PutEntry, Store
@@ -39,13 +42,14 @@ def asked(id_: str, start: float = -60.0, **more: Any) -> Order:
     """An order with times in seconds from now."""
     since = time.time() - UTC
     times = {"start": since + start, "end": since + start + HOUR, "issued": since, "expires": since + 900}
-    return order(id_, **{"targets": ("class:heat",), "end_delay": 0, **times, **more})
+    fixed = {"targets": ("class:heat",), "start_delay": 0, "end_delay": 0}
+    return order(id_, **{**fixed, **times, **more})
 
 
 def book_of(*orders: Order) -> Book:
     book = Book()
     for message in orders:
-        book = take(book, message, now(), RULES).book
+        book = take(book, message, now(), RULES, Draws(0.5, 0.5)).book
     return book
 
 
@@ -59,11 +63,21 @@ class Desk:
     book: Book
     saves: bool = True
     heard: list[object] = field(default_factory=list)
+    delays: dict[str, Delay] = field(default_factory=dict)
 
     async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
         """Note what was said."""
         self.heard.append((id_, list(assets)))
         return self.saves
+
+    async def skip_delay(self, ids: Collection[str]) -> bool:
+        """Note what was said."""
+        self.heard.append(list(ids))
+        return self.saves
+
+    def running_delay(self, id_: str) -> Delay | None:
+        """As the test has it."""
+        return self.delays.get(id_)
 
 
 TWO = book_of(asked("0193-aa", targets=("asset:ev", "asset:heat")), asked("0193-bb"))
@@ -126,15 +140,74 @@ async def test_where_nothing_is_open_it_says_so() -> None:
     assert answer == "no instruction '0193'; open: none"
 
 
+START, RETURN = Delay(258.0, 42.0, of_return=False), Delay(0.0, 299.5, of_return=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "delays", "heard", "answer"),
+    [
+        ({}, {"0193-bb": START}, ["0193-bb"], (["heat"], "0193-bb starts now, 42 s early")),
+        ({}, {}, None, ([], "no random delay runs")),
+        ({"id": "0193-bb"}, {"0193-aa": START}, None, ([], "no random delay runs for 0193-bb")),
+        (
+            {},
+            {"0193-aa": START, "0193-bb": RETURN},
+            ["0193-aa", "0193-bb"],
+            (["ev", "heat"], "0193-aa starts now, 42 s early, 0193-bb lets go now, 5 min 0 s early"),
+        ),
+        (
+            {"id": "0193-a"},
+            {"0193-aa": START, "0193-bb": START},
+            ["0193-aa"],
+            (["ev", "heat"], "0193-aa starts now, 42 s early"),
+        ),
+    ],
+)
+async def test_a_delay_is_skipped_of_one_instruction_or_of_all(
+    said: Any, delays: dict[str, Delay], heard: list[str] | None, answer: object
+) -> None:
+    desk = Desk(TWO, delays=delays)
+    assert await consent.skip_delay({"ask": "skip-delay", **said}, desk) == answer
+    assert desk.heard == ([heard] if heard else [])
+
+
+async def test_a_delay_of_what_is_not_there_is_answered_with_what_is() -> None:
+    answer = await consent.skip_delay({"ask": "skip-delay", "id": "0199"}, Desk(TWO))
+    assert answer == "no instruction '0199'; open: 0193-aa, 0193-bb"
+
+
+def test_a_countdown_says_what_ends_it() -> None:
+    assert consent.countdown(START) == (
+        "starts in 42 s of a random delay; `homeflex skip-delay` starts it now"
+    )
+    assert consent.countdown(RETURN) == (
+        "lets go in 5 min 0 s of a random delay; `homeflex skip-delay` lets go now"
+    )
+
+
+async def test_who_opts_out_of_what_only_waits_to_return_is_told_how_it_lets_go() -> None:
+    entry = TWO.current["0193-bb"]
+    ended = replace(entry, lives=tuple(replace(a, status=Status.SUCCEEDED) for a in entry.lives))
+    desk = Desk(TWO.with_entry(ended), delays={"0193-bb": RETURN})
+    answer = await consent.opt_out({"ask": "opt-out", "id": "0193-bb"}, desk)
+    assert not isinstance(answer, str)
+    assert answer.what == (
+        "no part in 0193-bb any more (SUCCEEDED); `homeflex skip-delay 0193-bb` lets go now"
+    )
+
+
 # --- as commands ------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def daemon_with(folder: Path, *orders: Order) -> AsyncIterator[Home]:
-    """A daemon with a heat pump, and with these orders in its journal."""
+async def daemon_with(folder: Path, *orders: Order, settled: Status = Status.ACCEPTED) -> AsyncIterator[Home]:
+    """A daemon with a heat pump, and with these orders in its journal, so far."""
     pump, config = Xtherma(), folder / "homeflex.toml"
     (folder / "state").mkdir()
-    entries = book_of(*orders).current.values()
+    entries = [
+        replace(entry, lives=tuple(replace(life, status=settled) for life in entry.lives))
+        for entry in book_of(*orders).current.values()
+    ]
     async with Store.open(folder / "state" / DATABASE) as store:
         await store.submit(*(PutEntry(entry.id, codec.encode("entry", entry)) for entry in entries))
     async with ModbusServer({1: pump}) as server:
@@ -172,3 +245,39 @@ async def test_opt_out_frees_the_heat_pump_from_that_instruction_also_after_a_cr
         assert not home.pump.blocked
         unknown = await home.homeflex("opt-out", "i3")
         assert (unknown.code, unknown.err) == (1, "no instruction 'i3'; open: none\n")
+
+
+async def test_a_random_delay_is_counted_down_and_skipped_also_over_a_crash(tmp_path: Path) -> None:
+    async with daemon_with(tmp_path, asked("i1", start=-5, start_delay=1800)) as home:
+        for words in ("status", "why"):
+            assert (
+                "of a random delay; `homeflex skip-delay` starts it now" in (await home.homeflex(words)).out
+            )
+        (line,) = (await home.homeflex("status", "--json")).answer["instructions"][0]["assets"]
+        assert 800 < line["delay_left_s"] < 900
+        assert not home.pump.blocked
+        said = await home.homeflex("skip-delay")
+        assert (said.code, said.err) == (0, "")
+        assert re.match(r"heat: i1 starts now, 14 min \d+ s early; now heat is held to 0 W: ", said.out)
+        await home.daemon.kill()
+        await home.daemon.start()
+        await home.until_answered()
+        await home.until_blocked(True)
+        again = await home.homeflex("skip-delay", "i1", "--json")
+        assert again.answer == {"done": "no random delay runs for i1"}
+
+
+async def test_a_delayed_return_is_counted_down_and_skipped(tmp_path: Path) -> None:
+    short = asked("i1", start=-HOUR + 8, end_delay=1800)
+    async with daemon_with(tmp_path, short, settled=Status.STARTED) as home:
+        async with asyncio.timeout(20):
+            while "lets go in" not in (await home.homeflex("status")).out:
+                await asyncio.sleep(0.2)
+        assert "lets go now" in (await home.homeflex("why", "heat")).out
+        assert home.pump.blocked
+        said = await home.homeflex("skip-delay", "i1")
+        assert re.match(
+            r"heat: i1 lets go now, 1[45] min \d+ s early; now heat runs by its own control", said.out
+        )
+        await home.until_blocked(False)
+        assert (await home.homeflex("status", "--json")).answer["instructions"] == []

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.core import consent
+from gateway.core import consent, delay
 from gateway.core.book import Received, decide_pending, forget, open_instructions, receive
 from gateway.core.life import Book, Draws, Entry, Now, Proof, Reception, Report, Seen, Status, restored
 from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Reading, Reason
@@ -62,6 +62,7 @@ class Life(RuleBasedStateMachine):
         self.revisions = dict.fromkeys(IDS, 0)
         self.tombstones: set[str] = set()
         self.opted: set[tuple[str, str]] = set()
+        self.skipped: dict[str, int] = {}  # seconds of a start's delay that were taken
         self.summaries: set[str] = set()
 
     @property
@@ -96,18 +97,18 @@ class Life(RuleBasedStateMachine):
             [("asset:hp",), ("class:heat",), ("class:ev",), ("site",), ("asset:hp", "asset:ev"), ("asset:x",)]
         ),
         service=st.sampled_from(["tcm", "tcm", "bm", "dfs"]),
-        delay=st.sampled_from([None, 0, 600]),
+        most_delay=st.sampled_from([None, 0, 600]),
         kind=st.sampled_from([*[Kind.CAP] * 6, Kind.FLOOR, Kind.SOC]),
         late=st.integers(0, 30),
     )
     def ask(
-        self, id_: str, start: int, lasts: int, aims: tuple[str, ...], service: str, delay: int | None,
+        self, id_: str, start: int, lasts: int, aims: tuple[str, ...], service: str, most_delay: int | None,
         kind: Kind, late: int,
     ) -> None:  # fmt: skip
         since = self.utc_s - UTC
         message = order(
             id_, self.revisions[id_], start=since + start, end=since + start + lasts, targets=aims,
-            issued=since - late, expires=since + 900, service=service, start_delay=delay, kind=kind,
+            issued=since - late, expires=since + 900, service=service, start_delay=most_delay, kind=kind,
         )  # fmt: skip
         self.revisions[id_] += 1
         stopped = [m for m in self.sent if m.op is Op.STOP_ALL and m.issued_utc_s >= message.issued_utc_s]
@@ -147,6 +148,18 @@ class Life(RuleBasedStateMachine):
         for asset in leaving:
             assert self.ends[id_, asset] is Status.ABORTED
             self.opted.add((id_, asset))
+
+    @rule()
+    def skip_delays(self) -> None:
+        done = delay.skip(self.book, IDS, self.now)
+        self.book = done.book
+        for told in done.reports:
+            self.hear(told)
+        for entry in done.entries:
+            assert entry.let_go is not entry.is_open
+            if entry.is_open:
+                self.skipped[entry.id] = entry.instruction.start_delay_s if entry.instruction else 0
+        assert delay.skip(self.book, IDS, self.now).entries == ()
 
     @rule(before=st.integers(0, 20))
     def stop_all(self, before: int) -> None:
@@ -258,6 +271,13 @@ class Life(RuleBasedStateMachine):
             return
         for i in open_instructions(self.book, HOME):
             assert not {(i.id, a) for a in i.scope.assets if a not in i.ended} & self.opted
+
+    @invariant()
+    def a_skipped_delay_is_not_drawn_out_again(self) -> None:
+        if not hasattr(self, "book"):
+            return
+        for i in open_instructions(self.book, HOME):
+            assert i.start_delay_s <= self.skipped.get(i.id, 1800)
 
     @invariant()
     def seconds_counted_fit_the_window(self) -> None:

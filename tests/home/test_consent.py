@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.home.aggregator import cap_body
+from tests.home.aggregator import Sent, cap_body, stop_body
 from tests.home.beside import beside
 from tests.home.house import SITE, House
 
@@ -44,3 +44,39 @@ async def test_who_opts_out_stays_out_over_a_crash_a_replay_and_a_revision(folde
         assert (again["reception"], again["targets"][0]["status"]) == ("OK", "ABORTED")
         assert revised["reception"] == "REPLAYED"
         assert not house.pump.is_told_to_rest
+
+
+@beside
+async def test_a_delay_that_is_skipped_is_told_as_it_was_taken(folder: Path) -> None:
+    async with House(folder) as house:
+        await house.start()
+        await house.seen()
+        sent = await _delayed(house)
+        while house.aggregator.last(sent.id)["delayS"] < 60:  # over before anyone says a word
+            await house.aggregator.cancel(sent.id)
+            sent = await _delayed(house)
+        assert house.aggregator.last(sent.id)["status"] == "ACCEPTED"
+        code, _ = await house.cli("skip-delay", sent.id)
+        assert code == 0
+        await house.until(lambda: house.aggregator.said(sent.id, status="STARTED"), "it has started")
+        assert house.aggregator.last(sent.id)["delayS"] < 60 * house.pace
+        await house.until(lambda: house.pump.blocked, "the pump rests")
+
+        await house.aggregator.send({**stop_body(SITE, "cancel", sent.id, 1), "endDelay": "PT30M"})
+        await house.until(lambda: house.aggregator.said(sent.id, status="REVOKED"), "it has ended")
+        drawn_s = house.aggregator.last(sent.id)["endDelayS"]
+        await house.cli("skip-delay")
+        await house.until(lambda: not house.pump.is_told_to_rest, "the pump is its owner's")
+        if drawn_s > 60 * house.pace:
+            await house.until(lambda: house.aggregator.last(sent.id)["endDelayS"] < drawn_s, "it is told")
+        events = [event for event in house.aggregator.all("event") if event["kind"] == "override"]
+        assert all((e["reason"], e["dispatchIds"]) == ("userOverride", [sent.id]) for e in events)
+        assert events[0]["text"] == f"random delay of the start of {sent.id} skipped by the household"
+
+
+async def _delayed(house: House) -> Sent:
+    """A cap with random delays of half an hour at most, accepted."""
+    body = cap_body(SITE, "asset:heat", 0.0, end_delay="PT30M")
+    sent = await house.aggregator.send({**body, "startDelay": "PT30M"})
+    await house.until(lambda: house.aggregator.statuses(sent.id), "an answer")
+    return sent
