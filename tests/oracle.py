@@ -199,7 +199,7 @@ def fuse(snapshot: Snapshot, plan: Plan) -> bool:
     """On each line all together stay under what it leaves to be kept to at once, or as low as they go while
     on; and under what it leaves at the most, or as low as they go at all."""
     held = {s.asset: s.at_most_w for s in plan.setpoints}
-    for at_once_w, most_w, parts in _lines(snapshot):
+    for at_once_w, most_w, parts, _ in _lines(snapshot):
         total_w, lowest, lowest_on = 0.0, True, True
         for asset in (a for a in _holdable(snapshot) if parts[a.id]):
             levels = [*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]]
@@ -389,7 +389,7 @@ def _tight(snapshot: Snapshot, asset: Asset) -> bool:
         return True
     return any(
         parts[asset.id] and sum(parts[a.id] * _draws_w(snapshot, a) for a in _holdable(snapshot)) > at_once_w
-        for at_once_w, _, parts in _lines(snapshot)
+        for at_once_w, _, parts, _ in _lines(snapshot)
     )
 
 
@@ -398,43 +398,67 @@ def _draws_w(snapshot: Snapshot, asset: Asset) -> float:
     power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
     if power is None or (was is not None and was.held_w is not None):
         return asset.nominal_w
-    phases = asset.phases if snapshot.supply and snapshot.supply.phases > 1 else ()
-    mine = [read for read in _readings(snapshot) if not phases or read[0] in phases]
-    over = [reading for _, reading, room_w in mine if reading and room_w < 0]
-    return max([_drawn_w(snapshot, asset, reading.age_s)[2] for reading in over], default=power.value)
+    over = [age_s for _, _, parts, age_s in _lines(snapshot) if age_s is not None and parts[asset.id]]
+    return max([_drawn_w(snapshot, asset, age_s)[2] for age_s in over], default=power.value)
 
 
-def _readings(snapshot: Snapshot) -> list[tuple[int, Reading | None, float]]:
-    """Each phase of the home, its meter if that may be believed, and what is left of its fuse."""
-    supply = snapshot.supply
+def _is_behind(snapshot: Snapshot, asset: Asset, circuit: str) -> bool:
+    """Whether a circuit is the asset's, or is above it."""
+    assert snapshot.supply
+    above = {c.id: c.parent for c in snapshot.supply.circuits}
+    at = asset.circuit
+    for _ in above:
+        if at is None or at == circuit:
+            return at == circuit
+        at = above[at]
+    return False
+
+
+def _meters(snapshot: Snapshot) -> list[tuple[list[Asset], int, int, int | None, list[Reading | None], int]]:
+    """Of each fuse: what is behind it, its phases, its power, the safe one where it has a meter, what the
+    meter says of each phase, and of how many phases together that is."""
+    supply, assets = snapshot.supply, _holdable(snapshot)
     assert supply
-    n, told = supply.phases, snapshot.boundary_phases_w
-    each = told if len(told) == n else (snapshot.boundary_w,) * n
-    share = 1 if len(told) == n else n
-    return [
-        (phase, reading, supply.fuse_w / n - reading.value / share)
-        if reading and reading.quality is not Quality.BAD and reading.age_s <= supply.max_age_s
-        else (phase, None, supply.unmetered_w / n)
-        for phase, reading in enumerate(each, 1)
-    ]
+    n, told = supply.phases, [*snapshot.boundary_phases_w]
+    each, of = (told, 1) if len(told) == n else ([snapshot.boundary_w] * n, n)
+    found = [(assets, n, supply.fuse_w, supply.unmetered_w, each, of)]
+    for c in supply.circuits:
+        behind = [a for a in assets if _is_behind(snapshot, a, c.id)]
+        said = [snapshot.circuits_w.get(c.id)] * c.phases
+        found.append((behind, c.phases, c.fuse_w, c.unmetered_w, said, c.phases))
+    return found
 
 
-def _lines(snapshot: Snapshot) -> list[tuple[float, float, dict[str, float]]]:
-    """Of each phase: what it leaves to be kept to at once, at the most, and what of each asset it carries."""
+def _lines(snapshot: Snapshot) -> list[tuple[float, float, dict[str, float], float | None]]:
+    """Of each fuse on each phase: what it leaves to be kept to at once, at the most, what of each asset it
+    carries, and how old a reading is that shows more than the fuse."""
     if snapshot.supply is None:
         return []
-    found, n, assets = [], snapshot.supply.phases, _holdable(snapshot)
-    by_phase = len(snapshot.boundary_phases_w) == n
-    for phase, reading, room_w in _readings(snapshot):
-        at = {a.id: 1 / (len(a.phases) or 1) if phase in (a.phases or (phase,)) else 0.0 for a in assets}
-        parts = at if n > 1 else dict.fromkeys(at, 1.0)
-        seen = {a.id: parts[a.id] if a.phases or n == 1 else 0.0 for a in assets}
-        seen = seen if by_phase else dict.fromkeys(at, 1 / n)
-        drawn = [(_drawn_w(snapshot, a, reading.age_s), seen[a.id]) for a in assets] if reading else []
-        at_once = 0 if room_w < 0 else 1
-        left = [room_w + sum(part * watts[which] for watts, part in drawn) for which in (at_once, 2)]
-        found.append((left[0], left[1], parts))
+    found = []
+    for behind, n, fuse_w, safe_w, each, of in _meters(snapshot):
+        for phase, reading in enumerate(each, 1):
+            parts = {a.id: _part(a, phase, n) if a in behind else 0.0 for a in _holdable(snapshot)}
+            believed = reading and reading.quality is not Quality.BAD
+            if safe_w is None or not reading or not believed or reading.age_s > snapshot.supply.max_age_s:
+                room_w = (fuse_w if safe_w is None else safe_w) / n
+                found.append((room_w, room_w, parts, None))
+                continue
+            room_w = fuse_w / n - reading.value / of
+            seen = [1 / of if of > 1 else parts[a.id] if a.phases or n == 1 else 0.0 for a in behind]
+            drawn = [_drawn_w(snapshot, a, reading.age_s) for a in behind]
+            least_w, likely_w, most_w = (
+                room_w + sum(part * watts[n] for part, watts in zip(seen, drawn, strict=True))
+                for n in range(3)
+            )
+            over = room_w < 0
+            found.append((least_w if over else likely_w, most_w, parts, reading.age_s if over else None))
     return found
+
+
+def _part(asset: Asset, phase: int, phases: int) -> float:
+    if phases == 1 or not asset.phases:
+        return 1.0
+    return 1 / len(asset.phases) if phase in asset.phases else 0.0
 
 
 def _drawn_w(snapshot: Snapshot, asset: Asset, lag_s: float) -> tuple[float, float, float]:

@@ -116,8 +116,7 @@ def _next_change_s(snapshot: Snapshot, settled: dict[str, Setpoint], edges: list
     for asset in snapshot.assets:
         edges += _own_edges(snapshot, asset, settled[asset.id])
     if snapshot.supply:
-        readings = (snapshot.boundary_w, *snapshot.boundary_phases_w)
-        edges += [snapshot.supply.max_age_s - reading.age_s for reading in readings if reading]
+        edges += [snapshot.supply.max_age_s - meter.age_s for meter in snapshot.meters]
         waiting = (snapshot.memory.of(s.asset) for s in settled.values() if s.waits)
         edges += [
             was.tight_s + snapshot.supply.restore_s - snapshot.now_s

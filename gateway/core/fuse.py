@@ -140,23 +140,23 @@ def drawn(snapshot: Snapshot, asset: Asset, meter_age_s: float | None) -> Drawn:
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """What hangs on a fuse: `fuse_w` and `safe_w` of all its phases, and its meter's fresh readings. `words`
-    name it, and what else draws from it."""
+    """What hangs on a fuse: `fuse_w` and `safe_w` of all its phases (None: it has no meter), and its meter's
+    fresh readings. It is `name`d where it is not the home's."""
 
-    words: tuple[str, str]
+    name: str
     assets: tuple[Asset, ...]
     fuse_w: int
     phases: int
-    safe_w: int
+    safe_w: int | None
     total: Reading | None
-    by_phase: tuple[Reading | None, ...]
+    by_phase: tuple[Reading | None, ...] = ()
 
 
 def _feeds(snapshot: Snapshot, supply: Supply) -> Iterator[_Feed]:
     holdable = tuple(asset for asset in snapshot.assets if asset.ability.holds)
     by_phase = tuple(_fresh(reading, supply) for reading in snapshot.boundary_phases_w)
     yield _Feed(
-        ("boundary meter", "the rest of the home"),
+        "",
         holdable,
         supply.fuse_w,
         supply.phases,
@@ -164,6 +164,21 @@ def _feeds(snapshot: Snapshot, supply: Supply) -> Iterator[_Feed]:
         _fresh(snapshot.boundary_w, supply),
         by_phase if len(by_phase) == supply.phases else (),
     )
+    for circuit in supply.circuits:
+        behind = tuple(asset for asset in holdable if circuit.id in _circuits_of(asset, supply))
+        total = _fresh(snapshot.circuits_w.get(circuit.id), supply)
+        yield _Feed(circuit.id, behind, circuit.fuse_w, circuit.phases, circuit.unmetered_w, total)
+
+
+def _circuits_of(asset: Asset, supply: Supply) -> set[str]:
+    """Those between the asset and the main fuse."""
+    parents = {circuit.id: circuit.parent for circuit in supply.circuits}
+    found: set[str] = set()
+    at = asset.circuit
+    while at is not None and at not in found:
+        found.add(at)
+        at = parents.get(at)
+    return found
 
 
 def _fresh(reading: Reading | None, supply: Supply) -> Reading | None:
@@ -177,11 +192,15 @@ def _lines(snapshot: Snapshot, feed: _Feed) -> Iterator[Line]:
     asset adds is added where it is, and on every phase where nobody knows on which."""
     for phase in range(1, feed.phases + 1):
         carries = {asset.id: _part(asset, phase, feed.phases) for asset in feed.assets}
-        fuse_w, name = feed.fuse_w / feed.phases, f"phase L{phase}: " if feed.phases > 1 else ""
+        fuse_w, name = feed.fuse_w / feed.phases, _name(feed, phase)
         reading = feed.by_phase[phase - 1] if feed.by_phase else feed.total
+        if feed.safe_w is None:
+            yield Line(fuse_w, fuse_w, fuse_w, f"{name}fuse {fuse_w:.0f} W", carries)
+            continue
         if reading is None:
             safe_w = feed.safe_w / feed.phases
-            text = f"{name}{feed.words[0]} silent, {safe_w:.0f} W allowed meanwhile"
+            meter = "its meter" if feed.name else "boundary meter"
+            text = f"{name}{meter} silent, {safe_w:.0f} W allowed meanwhile"
             yield Line(safe_w, safe_w, safe_w, text, carries)
             continue
         room_w = fuse_w - reading.value / (1 if feed.by_phase else feed.phases)
@@ -190,8 +209,15 @@ def _lines(snapshot: Snapshot, feed: _Feed) -> Iterator[Line]:
         least_w = room_w + sum(part * one.least_w for one, part in drew)
         most_w = room_w + sum(part * one.most_w for one, part in drew)
         power_w = least_w if room_w < 0 else room_w + sum(part * one.likely_w for one, part in drew)
-        text = f"{name}fuse {fuse_w:.0f} W, {feed.words[1]} draws {fuse_w - power_w:.0f} W"
+        rest = "the rest of it" if feed.name else "the rest of the home"
+        text = f"{name}fuse {fuse_w:.0f} W, {rest} draws {fuse_w - power_w:.0f} W"
         yield Line(power_w, most_w, least_w, text, carries, reading.age_s if room_w < 0 else None)
+
+
+def _name(feed: _Feed, phase: int) -> str:
+    of = [f"circuit {feed.name}"] if feed.name else []
+    of += [f"phase L{phase}"] if feed.phases > 1 else []
+    return f"{', '.join(of)}: " if of else ""
 
 
 def _part(asset: Asset, phase: int, phases: int) -> float:

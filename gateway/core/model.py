@@ -205,6 +205,7 @@ class Asset:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     storage: bool = False
     phases: tuple[int, ...] = ()  # it draws evenly from; empty: from one, nobody knows which
+    circuit: str | None = None  # None: nothing is between it and the main fuse
 
     @property
     def device_step_w(self) -> int:
@@ -321,8 +322,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Circuit:
+    """A fuse behind the main one, or behind `parent`: `fuse_w` on all its `phases` together.
+
+    `unmetered_w` is the most its assets together may draw while its own meter is silent; None: it has no
+    meter, and nothing but its assets is reckoned with.
+    """
+
+    id: str
+    fuse_w: int
+    phases: int = 1
+    parent: str | None = None
+    unmetered_w: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Supply:
-    """The main fuse of the home: `fuse_w` on all its `phases` together.
+    """The main fuse of the home, `fuse_w` on all its `phases` together, and the circuits behind it.
 
     `restore_s` is how long there must be room before more is allowed; `unmetered_w` is the most all assets
     together may draw, evenly on all phases, while the boundary meter is silent for longer than `max_age_s`.
@@ -337,6 +353,7 @@ class Supply:
     restart_s: float = 900.0
     starts_apart_s: float = 1800.0
     phases: int = 1
+    circuits: tuple[Circuit, ...] = ()
 
 
 # --- what is asked -------------------------------------------------------------------------------------
@@ -617,6 +634,13 @@ class Snapshot:
     boundary_phases_w: tuple[
         Reading | None, ...
     ] = ()  # of each phase; empty: its meter tells the total alone
+    circuits_w: Mapping[str, Reading] = field(default_factory=dict)  # of their own meters
+
+    @property
+    def meters(self) -> tuple[Reading, ...]:
+        """The readings of all meters at a fuse."""
+        found = (self.boundary_w, *self.boundary_phases_w, *self.circuits_w.values())
+        return tuple(reading for reading in found if reading)
 
     def state(self, asset: str) -> AssetState:
         """What is known of an asset now."""

@@ -21,13 +21,15 @@ from pydantic import BaseModel, ValidationError
 
 from drivers.base import DriverKind
 from gateway.core.bind import FIELDS
-from gateway.core.model import TYPED, Ability, Asset, FallbackBy, Supply
+from gateway.core.model import TYPED, Ability, Asset, Circuit, FallbackBy, Supply
+from gateway.daemon import wiring
 from gateway.daemon.household import COLD_OFF_MOST_S
 from gateway.daemon.problem import problems_of, right_for, shown
 from gateway.daemon.sections import (
     RESERVED,
     AssetSection,
     Boundary,
+    CircuitSection,
     Clock,
     Delays,
     File,
@@ -85,6 +87,7 @@ class Config:
     assets: tuple[Asset, ...]
     sections: Mapping[str, AssetSection]
     boundary: Boundary | None
+    circuits: Mapping[str, CircuitSection]
     digest: str
 
     @property
@@ -129,7 +132,7 @@ def _file(raw: dict[str, Any]) -> tuple[File, set[str], list[str]]:
         unsound |= {path.partition(".")[0] for path in unsound}
         sound: dict[str, Any] = {"site": {"id": "unsound", "zone": "UTC"}}
         for name, table in raw.items():
-            if name in ("devices", "asset") and isinstance(table, dict):
+            if name in ("devices", "asset", "circuit") and isinstance(table, dict):
                 sound[name] = {key: part for key, part in table.items() if f"{name}.{key}" not in unsound}
             elif name not in unsound:
                 sound[name] = table
@@ -137,7 +140,7 @@ def _file(raw: dict[str, Any]) -> tuple[File, set[str], list[str]]:
 
 
 def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
-    supply = None
+    supply, drawn_from = None, _drawn_from(file, devices)
     if fuse := file.supply:
         supply = Supply(
             fuse.fuse_w,
@@ -147,6 +150,7 @@ def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
             restart_s=fuse.restart_s,
             starts_apart_s=fuse.starts_apart_s,
             phases=fuse.phases,
+            circuits=tuple(_circuit(name, section, fuse.volts) for name, section in file.circuit.items()),
         )
     return Config(
         site=file.site,
@@ -159,14 +163,22 @@ def _config(file: File, devices: dict[str, Device], folder: Path) -> Config:
         clock=file.clock,
         supply=supply,
         devices=devices,
-        assets=tuple(_asset(name, section, devices) for name, section in file.asset.items()),
+        assets=tuple(
+            _asset(name, section, devices, drawn_from.get(name, 1)) for name, section in file.asset.items()
+        ),
         sections=file.asset,
         boundary=file.boundary,
+        circuits=file.circuit,
         digest=_digest(file.model_dump(mode="json", by_alias=True)),
     )
 
 
-def _asset(name: str, section: AssetSection, devices: Mapping[str, Device]) -> Asset:
+def _circuit(name: str, section: CircuitSection, volts: float) -> Circuit:
+    fuse_w = int(section.fuse_a * volts * section.phases)
+    return Circuit(name, fuse_w, section.phases, section.parent, section.silent_meter_w)
+
+
+def _asset(name: str, section: AssetSection, devices: Mapping[str, Device], drawn_from: int) -> Asset:
     sources = {field: getattr(section, field) for field in FIELDS}
     return Asset(
         id=name,
@@ -176,14 +188,9 @@ def _asset(name: str, section: AssetSection, devices: Mapping[str, Device]) -> A
         control=section.control,
         sources={field: points for field, points in sources.items() if points},
         storage=section.storage,
-        phases=tuple(int(phase[1]) for phase in section.phases) or _charger_phases(section, devices),
+        phases=tuple(int(phase[1]) for phase in section.phases) or ((1, 2, 3) if drawn_from == 3 else ()),
+        circuit=section.circuit,
     )
-
-
-def _charger_phases(section: AssetSection, devices: Mapping[str, Device]) -> tuple[int, ...]:
-    """A device that draws from three phases says so itself."""
-    device = devices.get(section.control or "")
-    return (1, 2, 3) if device and getattr(device.settings, "phases", 1) == 3 else ()
 
 
 def _devices(
@@ -267,7 +274,7 @@ def _together(file: File, unsound: set[str], devices: Mapping[str, Device], fold
     problems += _controls(file, devices)
     problems += _cold(file, devices)
     problems += _off(file, devices)
-    problems += _phases(file, devices)
+    problems += wiring.faults(file, unsound, _drawn_from(file, devices))
     if file.uplink and "security" not in unsound and _is_keyless(file):
         problems.append('security.keys: is missing; keys = "keys.json" (the trust store) would be right')
     if file.supply and not file.boundary and "boundary" not in unsound:
@@ -371,22 +378,11 @@ def _off(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
         yield f"{path}: {most_s:g}: {said}; devices.{device.name}.lease_s = {most_s:g} would be right"
 
 
-def _phases(file: File, devices: Mapping[str, Device]) -> Iterator[str]:
-    """A home and each asset on as many phases as they can have, and on which where each has its meter."""
-    by_phase = bool(file.boundary and file.boundary.by_phase)
-    home = file.supply.phases if file.supply else None
-    if by_phase and home != 3:
-        yield "boundary.l1_w: is for three phases; supply.phases = 3 would be right, or remove it"
-    for name, section in file.asset.items():
-        path, device = f"asset.{name}.phases", devices.get(section.control or "")
-        if section.phases and home == 1:
-            yield f"{path}: the home has one phase; supply.phases = 3 would be right, or remove it"
-        drawn_from = getattr(device.settings, "phases", None) if device else None
-        if section.phases and drawn_from and device and len(section.phases) != drawn_from:
-            right = '["L1", "L2", "L3"]' if drawn_from == 3 else '["L1"]'
-            yield f"{path}: devices.{device.name}.phases is {drawn_from}; phases = {right} would be right"
-        if by_phase and home == 3 and device and not (section.phases or drawn_from == 3):
-            yield f'{path}: is missing; phases = ["L1"] would be right, for the boundary tells of each phase'
+def _drawn_from(file: File, devices: Mapping[str, Device]) -> dict[str, int]:
+    """From how many phases each asset draws whose device says it."""
+    of_device = {name: getattr(device.settings, "phases", None) for name, device in devices.items()}
+    counts = {name: of_device.get(section.control or "") for name, section in file.asset.items()}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _sources(file: File) -> Iterator[tuple[str, str]]:
@@ -394,6 +390,8 @@ def _sources(file: File) -> Iterator[tuple[str, str]]:
         for field in FIELDS:
             named = [source for source in getattr(section, field) if source != TYPED]
             yield from ((f"asset.{name}.{field}", source) for source in named)
+    for name, circuit in file.circuit.items():
+        yield from ((f"circuit.{name}.power_w", source) for source in circuit.power_w)
     if file.boundary:
         for field in ("power_w", "l1_w", "l2_w", "l3_w", "import_ws", "export_ws"):
             yield from ((f"boundary.{field}", source) for source in getattr(file.boundary, field))

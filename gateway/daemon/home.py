@@ -126,6 +126,7 @@ class Home:
             instructions=instructions,
             memory=self.memory,
             boundary_phases_w=self._boundary_phases_w(now_s),
+            circuits_w=self._circuits_w(now_s),
         )
 
     def boundary_w(self, now_s: float) -> Reading | None:
@@ -136,6 +137,11 @@ class Home:
     def _boundary_phases_w(self, now_s: float) -> tuple[Reading | None, ...]:
         by_phase = self.config.boundary.by_phase if self.config.boundary else ()
         return tuple(bind(self.latest, sources, FIELDS["power_w"], now_s).reading for sources in by_phase)
+
+    def _circuits_w(self, now_s: float) -> Mapping[str, Reading]:
+        circuits = self.config.circuits.items()
+        found = {id_: bind(self.latest, it.power_w, FIELDS["power_w"], now_s).reading for id_, it in circuits}
+        return {id_: reading for id_, reading in found.items() if reading}
 
     def limit(self, asset: str) -> Limits:
         """The limits in force on an asset."""
@@ -154,9 +160,10 @@ class Home:
         return had_its_time and (self.config.supply is None or self._meter_had_its_time())
 
     def _meter_had_its_time(self) -> bool:
-        """Whether the boundary meter has spoken, or could have: a start alone is no silence to act on."""
+        """Whether the meters at fuses have spoken, or could have: a start alone is no silence to act on."""
         boundary = self.config.boundary
-        sources = (boundary.power_w, *boundary.by_phase) if boundary else ()
+        sources = [boundary.power_w, *boundary.by_phase] if boundary else []
+        sources += [circuit.power_w for circuit in self.config.circuits.values() if circuit.power_w]
         is_seen = bool(sources) and all(any(source in self.latest for source in each) for each in sources)
         return is_seen or self._monotonic() - self._began_s > SETTLE_S
 

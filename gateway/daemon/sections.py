@@ -147,10 +147,32 @@ class SupplySection(Section):
         return self
 
 
+class CircuitSection(Section):
+    """A fuse behind the main one, or behind `parent`.
+
+    With a meter of its own (`power_w`) it is kept for all it carries, and `silent_meter_w` is what its assets
+    may draw while that is silent; without one, for its assets.
+    """
+
+    fuse_a: Annotated[Number, Field(gt=0, le=200)]
+    phases: Literal[1, 3] = 1
+    parent: Id | None = None
+    power_w: tuple[Source, ...] = ()
+    silent_meter_w: Watts | None = None
+
+    @model_validator(mode="after")
+    def _silence_is_said(self) -> Self:
+        if self.power_w and self.silent_meter_w is None:
+            raise ValueError("its meter may fall silent; silent_meter_w = 1400 would be right")
+        if self.silent_meter_w is not None and not self.power_w:
+            raise ValueError('silent_meter_w is of its meter: power_w = ["submeter.power_w"] is missing')
+        return self
+
+
 class AssetSection(Section):
     """One controllable load: its class, the device that holds it, and the points that feed it, best first.
 
-    `phases` of a home with three: which it draws from, evenly.
+    `phases` of a home with three: which it draws from, evenly. `circuit`: the last fuse before it.
     """
 
     asset_class: AssetClass = Field(alias="class")
@@ -168,6 +190,7 @@ class AssetSection(Section):
     accuracy_pct: Annotated[Number, Field(gt=0, le=100)] | None = None
     storage: Claim = False
     phases: tuple[Phase, ...] = ()
+    circuit: Id | None = None
     comfort: Comfort = Comfort()
     care: Care = Care()
     charge: Charge | None = None
@@ -271,6 +294,7 @@ class File(Section):
     services: Services = Services()
     clock: Clock = Clock()
     supply: SupplySection | None = None
+    circuit: Mapping[Id, CircuitSection] = Field(default_factory=dict)
     devices: Mapping[Id, dict[str, Any]] = Field(default_factory=dict)
     asset: Mapping[Id, AssetSection] = Field(default_factory=dict)
     boundary: Boundary | None = None

@@ -13,6 +13,7 @@ from gateway.core.model import (
     BaseLoad,
     Care,
     Charge,
+    Circuit,
     Deadline,
     Instruction,
     Kind,
@@ -190,8 +191,24 @@ def overrides(draw: st.DrawFn, asset: str) -> Override:
 
 
 @st.composite
+def supplies(draw: st.DrawFn) -> Supply:
+    """A main fuse and a tree of circuits."""
+    main = draw(st.sampled_from([(13_800, 0, 1), (6000, 1000, 1), (17_250, 4140, 3)]))
+    circuits: list[Circuit] = []
+    for n in range(draw(st.integers(0, 3))):
+        parent = draw(st.none() | st.sampled_from([c.id for c in circuits])) if circuits else None
+        phases = draw(st.sampled_from([1, main[2]]))
+        unmetered_w = draw(st.none() | st.sampled_from([0, 1400, 3000]))
+        fuse_w = draw(st.sampled_from([1840, 3680, 11_040]))
+        circuits.append(Circuit(f"c{n}", fuse_w, phases, parent, unmetered_w))
+    return Supply(main[0], unmetered_w=main[1], phases=main[2], circuits=tuple(circuits))
+
+
+@st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 3))
+    supply = draw(st.none() | supplies())
+    behind = supply.circuits if supply else ()
     assets = tuple(
         Asset(
             f"a{n}",
@@ -199,6 +216,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             draw(st.sampled_from([150, 2400, 7360, 22_080])),
             draw(abilities),
             phases=draw(st.sampled_from([(), (1,), (3,), (1, 2, 3)])),
+            circuit=draw(st.none() | st.sampled_from([c.id for c in behind])) if behind else None,
         )
         for n in range(count)
     )
@@ -219,8 +237,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         NOW, UTC, draw(st.booleans()), assets,
         {a.id: draw(states()) for a in assets},
         {a.id: draw(limits()) for a in assets},
-        draw(st.none() | st.sampled_from([Supply(13_800), Supply(6000, unmetered_w=1000),
-                                          Supply(17_250, unmetered_w=4140, phases=3)])),
+        supply,
         draw(readings(-3000, 14_000)), asked, memory,
         draw(st.just(()) | st.tuples(*[readings(-2000, 8000)] * 3)),
+        {c.id: said for c in behind if c.unmetered_w is not None and (said := draw(readings(-2000, 8000)))},
     )  # fmt: skip

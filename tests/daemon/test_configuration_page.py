@@ -16,7 +16,7 @@ from gateway.daemon.household import Row as WeeklyRow
 from gateway.daemon.sections import File
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-NAMED = {"asset": "asset.<name>"}
+NAMED = {"asset": "asset.<name>", "circuit": "circuit.<name>"}
 DRIVERS = ("modbus", "p1", "mqtt_local", "shelly", "ocpp")
 
 Row = tuple[str, str, str]

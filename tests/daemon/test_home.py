@@ -1,10 +1,10 @@
-"""What the daemon hands the core of a home with three phases."""
+"""What the daemon hands the core of a home with three phases and with circuits."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.core.model import Point, Supply
+from gateway.core.model import Circuit, Point, Supply
 from gateway.daemon.home import Home
 from tests.daemon.configuration import GOOD, parsed, problems
 
@@ -45,6 +45,41 @@ def test_a_charger_on_three_phases_says_so_itself() -> None:
     assert ev.phases == (1, 2, 3)
 
 
+GARAGE = """
+[devices.submeter]
+driver = "mqtt_local"
+broker = { host = "127.0.0.1" }
+points.power_w = { topic = "submeter/power" }
+[circuit.garage]
+fuse_a = 16
+phases = 3
+parent = "cable"
+power_w = ["submeter.power_w"]
+silent_meter_w = 1400
+[circuit.cable]
+fuse_a = 20
+phases = 3
+"""
+
+
+def test_each_circuit_is_a_fuse_and_is_bound_to_its_meter() -> None:
+    text = THREE + GARAGE + CHARGER + 'circuit = "garage"\n'
+    home = Home(parsed(text), lambda: 100.0)
+    home.points("meter", {"meter.power_w": Point(500.0, 99.0)})
+    assert home.snapshot(0.0, trusted=True, instructions=()).supply is None, "its meter had no time yet"
+    home.points("submeter", {"submeter.power_w": Point(3000.0, 98.0)})
+    snapshot = home.snapshot(0.0, trusted=True, instructions=())
+    assert snapshot.supply
+    assert snapshot.supply.circuits == (
+        Circuit("garage", 11_040, 3, "cable", 1400),
+        Circuit("cable", 13_800, 3),
+    )
+    assert {id_: (said.value, said.age_s) for id_, said in snapshot.circuits_w.items()} == {
+        "garage": (3000.0, 2.0)
+    }
+    assert [asset.circuit for asset in snapshot.assets] == [None, "garage"]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -53,7 +88,15 @@ def test_a_charger_on_three_phases_says_so_itself() -> None:
             THREE + CHARGER + 'phases = ["L1"]\n',
             'asset.ev.phases: devices.wallbox.phases is 3; phases = ["L1", "L2", "L3"] would be right',
         ),
+        (
+            THREE + GARAGE.replace("phases = 3", "phases = 1") + CHARGER + 'circuit = "garage"\n',
+            "asset.ev.circuit: 'garage' has one phase; circuit.garage.phases = 3 would be right",
+        ),
+        (
+            THREE.replace("[supply]\nfuse_a = 25\nphases = 3\nsilent_meter_w = 3000", "") + GARAGE,
+            "supply: is missing; circuits hang on the main fuse, [supply] with fuse_a = 60 would be right",
+        ),
     ],
 )
-def test_what_is_said_of_phases_fits_together(text: str, problem: str) -> None:
+def test_what_is_said_of_phases_and_circuits_fits_together(text: str, problem: str) -> None:
     assert problems(text) == (problem,)

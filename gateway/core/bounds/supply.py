@@ -64,8 +64,7 @@ def remembered(
     """`now` with what the fuse made of it, and with what it drew when it was told another power."""
     turn = was.turn
     if now.held_w != was.held_w:
-        read = (reading for reading in (snapshot.boundary_w, *snapshot.boundary_phases_w) if reading)
-        until_now = drawn(snapshot, asset, min((reading.age_s for reading in read), default=None))
+        until_now = drawn(snapshot, asset, min((meter.age_s for meter in snapshot.meters), default=None))
         turn = Turn(snapshot.now_s, until_now.least_w, until_now.most_w)
     is_fed = was.starved_s is not None and now.held_w != 0
     return replace(
