@@ -63,10 +63,10 @@ class Answers:
                 return self._said(word.override(question, *self._heard()))
             case "release":
                 return self._said(word.release(question, *self._heard()))
-            case "opt-out":
-                return self._said(await consent.opt_out(question, self._desk))
-            case "skip-delay":
-                return self._said(await consent.skip_delay(question, self._desk))
+            case "dispatch":
+                return {"instructions": [self._instruction(entry) for entry in self._present()]}
+            case "opt-out" | "skip-delay" | "accept" | "decline" as said:
+                return self._said(await consent.WORDS[said](question, self._desk))
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
@@ -181,6 +181,10 @@ class Answers:
         return {
             "id": entry.id,
             "service": entry.instruction.service if entry.instruction else "",
+            "service_class": entry.instruction.service_class if entry.instruction else "",
+            "vector": entry.instruction.vector.value if entry.instruction else "",
+            "asked": consent.asked(entry, self._clock.utc_s()),
+            "agreed": entry.agreed,
             "start": moment(entry.window_utc_s[0]),
             "end": moment(entry.window_utc_s[1]),
             "targets": [target.name for target in entry.targets],
@@ -192,6 +196,7 @@ class Answers:
         if life is None:
             return []
         delay = self._desk.running_delay(entry.id) if asset in waiting(entry) else None
+        text = life.text if life.status.is_end else life.text + consent.choice(entry)
         return [
             {
                 "instruction": entry.id,
@@ -199,7 +204,7 @@ class Answers:
                 "status": life.status.value,
                 "extent": life.extent.value if life.extent else "",
                 "reason": life.reason.value if life.reason is not Reason.NONE else "",
-                "text": consent.countdown(delay) if delay else life.text,
+                "text": consent.countdown(delay) if delay else text,
                 "delay_left_s": delay.left_s if delay else None,
             }
         ]

@@ -1,4 +1,5 @@
-"""The household's word on what the aggregator asks: it opts out of one, or skips a random delay."""
+"""The household's word on what the aggregator asks: it opts out of one, skips a random delay, and accepts or
+declines what its hands are to do."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import NamedTuple, Protocol
 from gateway.console.answers import Question
 from gateway.core.delay import Delay, waiting
 from gateway.core.life import Book, Entry, Life
-from gateway.core.model import Reason
+from gateway.core.model import Kind, Reason, Step
 
 
 class Desk(Protocol):
@@ -19,6 +20,9 @@ class Desk(Protocol):
 
     async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
         """End the part of assets in an instruction."""
+
+    async def agree(self, id_: str) -> bool:
+        """Do by hand what an instruction asks."""
 
     async def skip_delay(self, ids: Collection[str]) -> bool:
         """Skip what is left of the random delays of instructions."""
@@ -51,7 +55,8 @@ async def opt_out(question: Question, desk: Desk) -> Heard | str:
         gone = f"no part in {entry.id} any more ({_ends(lives)}){still}"
         return Heard([life.asset for life in lives], gone)
     saved = await desk.opt_out(entry.id, ending)
-    return Heard(ending, f"opted out of {entry.id}{'' if saved else UNSAVED}")
+    done = "declined" if entry.is_manual else "opted out of"
+    return Heard(ending, f"{done} {entry.id}{'' if saved else UNSAVED}")
 
 
 async def skip_delay(question: Question, desk: Desk) -> Heard | str:
@@ -72,6 +77,50 @@ async def skip_delay(question: Question, desk: Desk) -> Heard | str:
         for id_, found in running.items()
     )
     return Heard(list(dict.fromkeys(assets)), f"{what}{'' if saved else UNSAVED}")
+
+
+async def answer(question: Question, desk: Desk) -> Heard | str:
+    """Accept or decline what a manual instruction asks of hands; or say why not."""
+    entry = _meant(question, desk.book)
+    if isinstance(entry, str):
+        return entry
+    if not entry.is_manual:
+        right = f"`homeflex opt-out {entry.id}` ends the home's part in it"
+        return f"{entry.id} is the hub's to carry out; {right}"
+    if question.get("ask") == "decline" or not entry.is_open:
+        return await opt_out({"ask": "opt-out", "id": entry.id}, desk)
+    if not entry.is_decided:
+        return f"{entry.id} waits until this home's clock is trusted; it can be declined, not accepted yet"
+    saved = await desk.agree(entry.id)
+    return Heard([], f"accepted {entry.id}: {asked(entry, 0.0)}, by hand{'' if saved else UNSAVED}")
+
+
+WORDS = {"opt-out": opt_out, "skip-delay": skip_delay, "accept": answer, "decline": answer}
+
+
+def choice(entry: Entry) -> str:
+    """What the household may still say to a manual instruction, to follow its words."""
+    if not entry.is_manual:
+        return ""
+    decline = f"`homeflex decline {entry.id}`"
+    return f"; {decline}" if entry.agreed else f"; `homeflex accept {entry.id}` or {decline}"
+
+
+def asked(entry: Entry, utc_s: float) -> str:
+    """What is asked of whom, by the step that holds or comes next."""
+    instruction = entry.instruction
+    if instruction is None:
+        return ""
+    coming = [step for step in instruction.steps if step.end_utc_s > utc_s] or [instruction.steps[-1]]
+    more = f", then {len(coming) - 1} more steps" if len(coming) > 1 else ""
+    return f"{' + '.join(target.name for target in entry.targets)} {_wanted(coming[0])}{more}"
+
+
+def _wanted(step: Step) -> str:
+    if step.kind is Kind.SOC:
+        return f"charged to {step.soc or 0:.0%}"
+    words = {Kind.CAP: "at most", Kind.FLOOR: "at least"}
+    return f"{words.get(step.kind, 'about')} {step.power_w / 1000:.2f} kW"
 
 
 def countdown(found: Delay) -> str:

@@ -152,6 +152,26 @@ def opt_out(
     _print(answer, as_json, lambda done: done["done"])
 
 
+@app.command(epilog="Example: homeflex dispatch")
+def dispatch(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """What the aggregator asks of the home: when, what, of whom, and how each asset does on it."""
+    from gateway.console import views
+
+    _print(_ask(config, {"ask": "dispatch"}, as_json), as_json, views.dispatch)
+
+
+@app.command(epilog="Example: homeflex accept 0193b3f0")
+def accept(id_: OneInstruction, config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """Accept what an instruction asks of the household's own hands; nothing is moved for it."""
+    _print(_ask(config, {"ask": "accept", "id": id_}, as_json), as_json, lambda done: done["done"])
+
+
+@app.command(epilog="Example: homeflex decline 0193b3f0")
+def decline(id_: OneInstruction, config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """Decline what an instruction asks of the household's own hands, for good, also after `accept`."""
+    _print(_ask(config, {"ask": "decline", "id": id_}, as_json), as_json, lambda done: done["done"])
+
+
 @app.command("skip-delay", epilog="Example: homeflex skip-delay")
 def skip_delay(
     id_: Annotated[

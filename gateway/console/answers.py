@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict, get_args
 
-Verb = Literal["status", "why", "override", "pause", "release", "opt-out", "skip-delay", "soc", "charge-now"]
+Verb = Literal[
+    "status", "why", "override", "pause", "release", "dispatch", "opt-out", "skip-delay", "accept", "decline",
+    "soc", "charge-now",
+]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 
 
@@ -67,10 +70,15 @@ class AssetLine(TypedDict):
 
 
 class InstructionLine(TypedDict):
-    """One instruction that is open, or whose return is delayed, and how each asset does on it."""
+    """One instruction that is open, or whose return is delayed, and how each asset does on it. `vector`:
+    who carries it out, the hub (automated) or hands (manual); `agreed`: the household accepted that."""
 
     id: str
     service: str
+    service_class: str
+    vector: str
+    asked: str
+    agreed: bool
     start: str
     end: str
     targets: list[str]
@@ -121,6 +129,12 @@ class Status(TypedDict):
     instructions: list[InstructionLine]
 
 
+class Dispatch(TypedDict):
+    """Everything that is asked of the home."""
+
+    instructions: list[InstructionLine]
+
+
 class LimitLine(TypedDict):
     """One local limit that bears on an asset now."""
 
@@ -165,4 +179,4 @@ class Problem(TypedDict):
     error: str
 
 
-Answer = Status | WhyAll | Done | Problem
+Answer = Status | WhyAll | Dispatch | Done | Problem

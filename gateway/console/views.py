@@ -9,6 +9,7 @@ from rich.text import Text
 from gateway.console.answers import (
     AssetLine,
     DeviceLine,
+    Dispatch,
     InstructionAsset,
     InstructionLine,
     Status,
@@ -31,6 +32,13 @@ def status(answer: Status) -> RenderableType:
 def why(answer: WhyAll) -> RenderableType:
     """The reasons of each asset, in words."""
     return Group(*(_why(asset) for asset in answer["assets"]))
+
+
+def dispatch(answer: Dispatch) -> RenderableType:
+    """What is asked of the home, one instruction after another."""
+    if not answer["instructions"]:
+        return Text("nothing is asked of this home")
+    return Group(*(_asked(instruction) for instruction in answer["instructions"]))
 
 
 def watts(power_w: float | None) -> str:
@@ -96,6 +104,18 @@ def _instructions(instructions: list[InstructionLine]) -> Text:
         lines.append(f"instruction {instruction['id']}   {instruction['service']} {window}\n")
         for asset in instruction["assets"]:
             lines.append(f"  {asset['asset']}: {_life(asset)}\n")
+    return lines
+
+
+def _asked(instruction: InstructionLine) -> Text:
+    start, end = (instruction[edge].replace("T", " ") for edge in ("start", "end"))
+    lines = Text()
+    lines.append(f"{instruction['id']}", style="bold")
+    lines.append(f"   {instruction['service']}, {instruction['service_class']}")
+    lines.append("   by hand" if instruction["vector"] == "manual" else "   by the hub")
+    lines.append(f"\n  {start} to {end}\n  {instruction['asked']}\n")
+    for asset in instruction["assets"]:
+        lines.append(f"  {asset['asset']}: {_life(asset)}\n")
     return lines
 
 

@@ -7,8 +7,19 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gateway.core.eligibility import Home, Refusal, exclusion, refusal, short_notice
-from gateway.core.life import Book, Draws, Entry, Life, Now, Reception, Status, Target, begin_utc_s
-from gateway.core.model import Asset, Instruction, Op, Order, Reason, Scope, Step
+from gateway.core.life import (
+    UNANSWERED,
+    Book,
+    Draws,
+    Entry,
+    Life,
+    Now,
+    Reception,
+    Status,
+    Target,
+    begin_utc_s,
+)
+from gateway.core.model import Asset, Instruction, Op, Order, Reason, Scope, Step, Vector
 
 MOST_AHEAD_S = 120.0  # contract: `issuedAt` ahead of a trusted clock
 FARTHEST_S = 35 * 86_400.0  # contract: start ahead of now
@@ -146,7 +157,15 @@ def _lives(
         for life in (former.lives if former else ())
         if life.asset not in union
     ]
-    return (*(_life(id_, former, refusals.get(id_), now) for id_ in union), *dropped)
+    lives = [_life(id_, former, refusals.get(id_), now) for id_ in union]
+    if order.vector is Vector.MANUAL and now.clock_trusted:
+        lives = [life if life.status.is_end else _asked(life) for life in lives]
+    return (*lives, *dropped)
+
+
+def _asked(life: Life) -> Life:
+    """What a hand is asked for, also anew by a revision."""
+    return replace(life, extent=None, evidence=None, reason=Reason.MANUAL, text=UNANSWERED)
 
 
 def _life(asset: str, former: Entry | None, why: Refusal | None, now: Now) -> Life:
@@ -182,6 +201,8 @@ def _instruction(
         start_most_s = home.default_start_delay_s if order.service_class == "routine" else 0
     if end_most_s is None:
         end_most_s = home.default_end_delay_s
+    if order.vector is Vector.MANUAL:
+        start_most_s = end_most_s = 0  # hands are not staggered
     steps = _steps(order, _starts_no_earlier_than(in_force, now))
     start_delay_s = delay_s(draws.start, start_most_s)
     if runs := _running(in_force, steps, now):

@@ -246,7 +246,8 @@ def _stopped(entry: Entry, order: Order, now: Now) -> Entry:
     )
     lives = _closed(entry, Status.REVOKED, Reason.CANCELLED, text)
     entry = replace(entry, lives=lives, pending=None, let_go=True)
-    if entry.instruction and entry.is_decided and has_begun(entry.instruction, now):
+    holds = entry.is_decided and not entry.is_manual
+    if entry.instruction and holds and has_begun(entry.instruction, now):
         entry = replace(entry, let_go=False, instruction=_cut(entry, entry.instruction, order, now))
     return replace(entry, told=lines(entry))
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gateway.core.model import Extent, Instruction, Order, Reading, Reason
+from gateway.core.model import Extent, Instruction, Order, Reading, Reason, Vector
+
+UNANSWERED = "shown to the household, who has not answered"  # what hands are asked to do
 
 
 class Reception(StrEnum):
@@ -198,7 +200,8 @@ class Entry:
 
     `instruction` None: a tombstone or a stop. `pending` waits for a trusted clock; while `accepted_utc_s`
     is None nothing of it is in force. `told` is the last status, `window_utc_s` is as asked, `stops_utc_s`
-    that of a stopAll: it ends what was issued till then.
+    that of a stopAll: it ends what was issued till then. `agreed`: the household does by hand what a
+    manual one asks; a revision asks it anew.
     """
 
     id: str
@@ -220,6 +223,12 @@ class Entry:
     let_go: bool = False  # nothing is held for it any more, not even a delayed return
     summarised: bool = False
     stops_utc_s: float | None = None
+    agreed: bool = False
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether it is the household's to carry out."""
+        return self.instruction is not None and self.instruction.vector is Vector.MANUAL
 
     @property
     def is_open(self) -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.core.book import ineligible
+from gateway.core.consent import AGREED
 from gateway.core.eligibility import Home
 from gateway.core.following import band_w, follow, is_inside, is_out_of_patience, measured_w
 from gateway.core.life import (
+    UNANSWERED,
     Book,
     Entry,
     Evidence,
@@ -26,10 +28,22 @@ from gateway.core.life import (
     Watch,
     begin_utc_s,
 )
-from gateway.core.model import Asset, AssetClass, Extent, Given, Instruction, Kind, Plan, Reason, Vector
+from gateway.core.model import (
+    Ability,
+    Asset,
+    AssetClass,
+    Extent,
+    Given,
+    Instruction,
+    Kind,
+    Plan,
+    Reading,
+    Reason,
+)
 from gateway.core.status import lines, report
 from gateway.core.tally import counted, summed
 
+_HANDS = Asset("boundary", AssetClass.HEAT, 0, Ability(raises=True))  # as slow as the slowest class
 TOLD_EVERY_S = 5.0  # contract: statuses of one instruction; ends at once
 
 
@@ -55,16 +69,16 @@ class _Look:
     assets: Mapping[str, Asset]
     home: Home
     moment: Now
-    boundary_w: float | None
+    boundary: Reading | None
     own_w: Mapping[str, float]
 
 
 def progress(
-    book: Book, plan: Plan, seen: Mapping[str, Seen], home: Home, now: Now, boundary_w: float | None = None
+    book: Book, plan: Plan, seen: Mapping[str, Seen], home: Home, now: Now, boundary: Reading | None = None
 ) -> Progress:
     """The book after a look at what `plan` gives and at what is seen of each asset (by id).
 
-    `boundary_w` is the net power at the supply, import positive; None where it is not known.
+    `boundary` is the net power at the supply (W, import positive); None where it is not known.
     """
     look = _Look(
         given={(given.instruction, given.asset): given for given in plan.given},
@@ -72,7 +86,7 @@ def progress(
         assets={asset.id: asset for asset in home.assets},
         home=home,
         moment=now,
-        boundary_w=boundary_w,
+        boundary=boundary,
         own_w={life.asset: life.own_w for life in _open_lives(book) if life.own_w is not None},
     )
     current: dict[str, Entry] = {}
@@ -96,7 +110,8 @@ def progress(
 
 
 def _open_lives(book: Book) -> list[Life]:
-    return [life for entry in book.current.values() for life in entry.lives if not life.status.is_end]
+    acted_on = [entry for entry in book.current.values() if not entry.is_manual]
+    return [life for entry in acted_on for life in entry.lives if not life.status.is_end]
 
 
 # --- time ---------------------------------------------------------------------------------------------
@@ -106,7 +121,7 @@ def _advanced(entry: Entry, watch: Watch, look: _Look) -> tuple[Entry, Watch]:
     instruction, now = entry.instruction, look.moment
     if instruction and entry.is_decided and entry.is_open:
         watch = _clocked(watch, instruction, now)
-        lived = [_lived(life, instruction, watch, look) for life in entry.lives]
+        lived = [_lived(life, entry, instruction, watch, look) for life in entry.lives]
         entry = replace(entry, lives=tuple(life for life, _ in lived))
         following = {life.asset: followed for life, followed in lived if followed}
         watch = replace(watch, following=following)
@@ -150,7 +165,9 @@ def _ended_s(entry: Entry, now: Now) -> float:
 # --- one life -----------------------------------------------------------------------------------------
 
 
-def _lived(life: Life, instruction: Instruction, watch: Watch, look: _Look) -> tuple[Life, Following | None]:
+def _lived(
+    life: Life, entry: Entry, instruction: Instruction, watch: Watch, look: _Look
+) -> tuple[Life, Following | None]:
     if life.status.is_end:
         return life, None
     following = watch.following.get(life.asset)
@@ -162,6 +179,8 @@ def _lived(life: Life, instruction: Instruction, watch: Watch, look: _Look) -> t
         return _ended(life), None
     if not watch.has_begun:
         return life, None
+    if entry.is_manual:
+        return _by_hand(life, following, entry.agreed, instruction, asset, look)
     given = look.given.get((instruction.id, asset.id))
     return _standing(life, following, instruction, given, asset, look)
 
@@ -198,6 +217,37 @@ def _standing(
         return _none(life, Reason.DEVICE_OFFLINE, "the device does not answer"), was
     if seen.refused:
         return _none(life, Reason.DEVICE_REFUSED, "the device refused what it was told"), was
+    return _measured(life, was, given, asset, seen, look)
+
+
+def _by_hand(
+    life: Life,
+    was: Following | None,
+    agreed: bool,
+    instruction: Instruction,
+    asset: Asset,
+    look: _Look,
+) -> tuple[Life, Following | None]:
+    """How the life of a manual instruction stands. What hands do shows at the boundary only, so that it can
+    be told of the site as a whole; of an asset the household's word is all there is."""
+    if why := ineligible(instruction, asset, look.home):
+        return _none(life, why.reason, why.text), None
+    if not agreed:
+        return _none(life, Reason.MANUAL, UNANSWERED), None
+    if not instruction.scope.site:
+        return replace(life, extent=None, evidence=None, reason=Reason.NONE, text=AGREED), None
+    if look.boundary is None:
+        return _none(life, Reason.METER_STALE, "the boundary meter is silent"), was
+    utc_s = look.moment.utc_s
+    step = [s for s in instruction.steps if s is instruction.steps[0] or s.start_utc_s <= utc_s][-1]
+    asked = Given(instruction.id, asset.id, step.kind, step.power_w, None, Extent.FULL, Reason.NONE, AGREED)
+    return _measured(life, was, asked, _HANDS, Seen(power=look.boundary), look)
+
+
+def _measured(
+    life: Life, was: Following | None, given: Given, asset: Asset, seen: Seen, look: _Look
+) -> tuple[Life, Following | None]:
+    power_w = measured_w(seen)
     band = band_w(given, asset)
     if power_w is not None and not is_inside(power_w, band):
         life = replace(life, own_w=power_w)
@@ -235,8 +285,6 @@ def _ungiven(instruction: Instruction, given: Given | None, asset: Asset, look: 
         return given.reason, given.text
     if why := ineligible(instruction, asset, look.home):
         return why.reason, why.text
-    if instruction.vector is Vector.MANUAL:
-        return Reason.MANUAL, "the household's to do by hand, nothing is moved for it"
     if not look.moment.clock_trusted:
         return Reason.CLOCK_UNTRUSTED, "this home's clock is not trusted"
     return Reason.NONE, "not in the present plan"
@@ -264,7 +312,7 @@ def _words(given: Given) -> str:
 
 def _told(entry: Entry, watch: Watch, look: _Look) -> tuple[Entry, Watch, Report | None]:
     """The entry with its status told, if there is something new and it is time."""
-    found = lines(entry, look.boundary_w)
+    found = lines(entry, look.boundary.value if look.boundary else None)
     if [_gist(line) for line in found] == [_gist(line) for line in entry.told]:
         return entry, watch, None
     has_ended = sum(line.status.is_end for line in found) > sum(line.status.is_end for line in entry.told)

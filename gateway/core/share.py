@@ -81,6 +81,17 @@ def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
     return tuple(found)
 
 
+def by_hand(snapshot: Snapshot) -> tuple[str, ...]:
+    """The manual instructions in their window that were not declined: what hands do shows at the boundary."""
+    if not snapshot.clock_trusted:
+        return ()
+    return tuple(
+        i.id
+        for i in snapshot.instructions
+        if i.vector is Vector.MANUAL and i.start_utc_s <= snapshot.utc_s < i.end_utc_s
+    )
+
+
 def site_value_w(active: Iterable[InForce]) -> int | None:
     """The tightest value in force for the site as a whole."""
     values = (moment.step.power_w for moment in active if moment.instruction.scope.site)

@@ -16,7 +16,7 @@ from gateway.core.life import (
     Watch,
     begin_utc_s,
 )
-from gateway.core.model import Extent, Instruction, Reason
+from gateway.core.model import Extent, Instruction, Reason, Vector
 
 SUMMARY_AFTER_S = 60.0  # contract: 60-120 s after the last end
 LOOK_SLACK_S = 1.0  # trusted UTC may be slewed; more than this was not seen
@@ -33,7 +33,8 @@ def counted(
         return life
     if following is None or not following.follows:
         is_told = life.extent is Extent.NONE and life.reason is not Reason.NONE
-        return _limited(life, life.reason if is_told else Reason.NOT_FOLLOWING, recent_s)
+        untold = Reason.MANUAL if instruction.vector is Vector.MANUAL else Reason.NOT_FOLLOWING
+        return _limited(life, life.reason if is_told else untold, recent_s)
     if life.extent is not Extent.FULL:
         return _limited(life, life.reason, recent_s)
     if life.evidence is Evidence.IDLE:

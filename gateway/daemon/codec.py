@@ -31,7 +31,7 @@ class Unreadable(Exception):
 
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (7, Memory),
-    "entry": (2, Entry),
+    "entry": (3, Entry),
     "meter": (1, Meter),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
@@ -95,6 +95,11 @@ def _with_vector(body: Any) -> Any:
     return {**body, "instruction": {**instruction, "vector": "automated", "steps": steps}}
 
 
+def _with_answer(body: Any) -> Any:
+    """Before the household could accept what it is to do by hand."""
+    return {**body, "agreed": False}
+
+
 UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 1): _with_charge,
     ("memory", 2): _with_measured,
@@ -103,6 +108,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 5): _with_turns,
     ("memory", 6): _with_own_fuses,
     ("entry", 1): _with_vector,
+    ("entry", 2): _with_answer,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

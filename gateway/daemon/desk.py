@@ -256,10 +256,16 @@ class Desk:
 
     async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
         """End the part of assets in an instruction, at once; whether the disk has it."""
-        text = f"opted out of instruction {id_} by the household"
+        entry = self.book.entry(id_)
+        done = "declined" if entry and entry.is_manual else "opted out of"
+        text = f"{done} instruction {id_} by the household"
         for asset in assets:
             self._tell_word(text, id_, asset)
         return await self._heard(consent.opt_out(self.book, id_, assets, self._now()))
+
+    async def agree(self, id_: str) -> bool:
+        """The household does by hand what an instruction asks; whether the disk has it."""
+        return await self._heard(consent.agree(self.book, id_))
 
     async def skip_delay(self, ids: Collection[str]) -> bool:
         """Skip what is left of the random delays of instructions, at once; whether the disk has it."""
@@ -303,10 +309,8 @@ class Desk:
         """Let instructions live on with what was decided and what is seen."""
         self._journal_arrivals()
         if self.book.current:
-            boundary_w = snapshot.boundary_w.value if snapshot.boundary_w else None
-            result = progress(
-                self.book, plan, self._seen(snapshot, plan), self._rules(), self._now(), boundary_w
-            )
+            seen = self._seen(snapshot, plan)
+            result = progress(self.book, plan, seen, self._rules(), self._now(), snapshot.boundary_w)
             self.book = result.book
             self._energies.track(snapshot.instructions, snapshot.utc_s)
             self._save(result.entries, result.reports, result.summaries)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from gateway.core import charging, metering
+from gateway.core import charging, metering, share
 from gateway.core.bind import FIELDS, bind
 from gateway.core.metering import Anchor, Meter, Sample, Spec
 from gateway.core.model import TYPED, Asset, AssetClass, Governor, Plan, Point, Quality, Snapshot
@@ -68,6 +68,11 @@ class _Point:
     @property
     def log(self) -> str:
         return f"telemetry:{self.id}"
+
+    def take(self, note: Note) -> None:
+        """Take a note that says something new."""
+        if not self.notes or replace(self.notes[-1], since_s=note.since_s) != note:
+            self.notes = [*self.notes[-NOTES_MAX:], note]
 
     def forget_notes(self) -> None:
         """Drop what the open interval can no longer need: all but the note it began under."""
@@ -136,19 +141,13 @@ class Minutes:
         cars = [asset for asset in snapshot.assets if asset.asset_class is AssetClass.EV]
         found = {car.id: soc for car in cars if (soc := charging.soc(snapshot, car))}
         self._socs = {id_: (snapshot.now_s, soc) for id_, soc in found.items()}
+        if boundary := self._points.get(BOUNDARY):
+            boundary.take(Note(snapshot.now_s, dispatch_ids=share.by_hand(snapshot)))
         for asset in snapshot.assets:
             point, setpoint = self._points.get(asset.id), plan.setpoint(asset.id)
-            if point is None or setpoint is None:
-                continue
-            ids = tuple(g.instruction for g in plan.given if g.asset == asset.id)
-            note = Note(snapshot.now_s, setpoint.governor, setpoint.at_most_w, ids)
-            was = point.notes[-1] if point.notes else None
-            if was is None or (was.governor, was.at_most_w, was.dispatch_ids) != (
-                note.governor,
-                note.at_most_w,
-                note.dispatch_ids,
-            ):
-                point.notes = [*point.notes[-NOTES_MAX:], note]
+            if point and setpoint:
+                ids = tuple(g.instruction for g in plan.given if g.asset == asset.id)
+                point.take(Note(snapshot.now_s, setpoint.governor, setpoint.at_most_w, ids))
 
     def cut(self) -> bool:
         """Make rows of the minutes that have ended; whether there are any. Then save `edge`, then `put`."""

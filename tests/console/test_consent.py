@@ -11,16 +11,17 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from gateway import consent
+from gateway.console import answers
 from gateway.core.consent import OPTED_OUT
 from gateway.core.delay import Delay
 from gateway.core.eligibility import Home as Rules
 from gateway.core.life import Book, Draws, Entry, Now, Status
-from gateway.core.model import Ability, Asset, AssetClass, Order, Reason
+from gateway.core.model import Ability, Asset, AssetClass, Kind, Order, Reason, Vector
 from gateway.daemon import codec
 from gateway.daemon.store import PutEntry, Store
 from gateway.files import DATABASE
@@ -68,6 +69,11 @@ class Desk:
     async def opt_out(self, id_: str, assets: Collection[str]) -> bool:
         """Note what was said."""
         self.heard.append((id_, list(assets)))
+        return self.saves
+
+    async def agree(self, id_: str) -> bool:
+        """Note what was said."""
+        self.heard.append(("agreed", id_))
         return self.saves
 
     async def skip_delay(self, ids: Collection[str]) -> bool:
@@ -196,6 +202,65 @@ async def test_who_opts_out_of_what_only_waits_to_return_is_told_how_it_lets_go(
     )
 
 
+HANDS = book_of(asked("i1", vector=Vector.MANUAL, value=500.0), asked("i2"))
+BEFORE = replace(HANDS.current["i1"], accepted_utc_s=None)
+
+
+@pytest.mark.parametrize(
+    ("question", "heard", "answer"),
+    [
+        (
+            {"ask": "accept", "id": "i1"},
+            ("agreed", "i1"),
+            ([], "accepted i1: class:heat at most 0.50 kW, by hand"),
+        ),
+        ({"ask": "decline", "id": "i1"}, ("i1", ["heat"]), (["heat"], "declined i1")),
+        ({"ask": "opt-out", "id": "i1"}, ("i1", ["heat"]), (["heat"], "declined i1")),
+    ],
+)
+async def test_what_hands_are_to_do_is_accepted_or_declined(
+    question: Any, heard: object, answer: object
+) -> None:
+    desk = Desk(HANDS)
+    assert await consent.WORDS[question["ask"]](question, desk) == answer
+    assert desk.heard == [heard]
+
+
+@pytest.mark.parametrize("verb", ["accept", "decline"])
+@pytest.mark.parametrize(
+    ("id_", "told"),
+    [
+        ("i2", "i2 is the hub's to carry out; `homeflex opt-out i2` ends the home's part in it"),
+        ("i3", "no instruction 'i3'; open: i1, i2"),
+    ],
+)
+async def test_what_is_not_for_hands_cannot_be_answered(verb: str, id_: str, told: str) -> None:
+    desk = Desk(HANDS)
+    assert await consent.WORDS[verb]({"ask": verb, "id": id_}, desk) == told  # type: ignore[typeddict-item]
+    assert not desk.heard
+
+
+async def test_what_waits_for_the_clock_or_has_ended_is_not_accepted() -> None:
+    desk = Desk(HANDS.with_entry(BEFORE))
+    answer = await consent.answer({"ask": "accept", "id": "i1"}, desk)
+    assert answer == "i1 waits until this home's clock is trusted; it can be declined, not accepted yet"
+    desk = Desk(HANDS.with_entry(_with_all_out(HANDS.current["i1"])))
+    answer = await consent.answer({"ask": "accept", "id": "i1"}, desk)
+    assert not isinstance(answer, str)
+    assert answer.what.startswith("no part in i1 any more (ABORTED")
+    assert not desk.heard
+
+
+def test_what_is_asked_is_said_by_the_step_that_holds() -> None:
+    steps = book_of(asked("i1", steps=3, kind=Kind.SETPOINT, value=2000.0)).current["i1"]
+    start_utc_s = steps.window_utc_s[0]
+    assert consent.asked(steps, 0.0) == "class:heat about 2.00 kW, then 2 more steps"
+    assert consent.asked(steps, start_utc_s + HOUR - 1) == "class:heat about 2.00 kW"
+    assert consent.asked(steps, start_utc_s + HOUR) == "class:heat about 2.00 kW"
+    assert consent.asked(TWO.current["0193-aa"], 0.0) == "asset:ev + asset:heat at most 0.00 kW"
+    assert consent.asked(Entry("s1", 0, "", 0.0, 0.0), 0.0) == ""
+
+
 # --- as commands ------------------------------------------------------------------------------------------
 
 
@@ -281,3 +346,31 @@ async def test_a_delayed_return_is_counted_down_and_skipped(tmp_path: Path) -> N
         )
         await home.until_blocked(False)
         assert (await home.homeflex("status", "--json")).answer["instructions"] == []
+
+
+async def test_what_hands_are_to_do_is_listed_accepted_and_declined_also_over_a_crash(tmp_path: Path) -> None:
+    hands = {"vector": Vector.MANUAL, "start": 900.0, "expires": time.time() - UTC + 900}
+    async with daemon_with(tmp_path, asked("i1", **hands), asked("i2", **hands), asked("i3")) as home:
+        listed = (await home.homeflex("dispatch")).out
+        assert "i1   tcm, response   by hand" in listed
+        assert "class:heat at most 0.00 kW" in listed
+        assert "`homeflex accept i1` or `homeflex decline i1`" in listed
+        assert "i3   tcm, response   by the hub" in listed
+        said = await home.homeflex("accept", "i1")
+        assert (said.code, said.out) == (0, "accepted i1: class:heat at most 0.00 kW, by hand\n")
+        said = await home.homeflex("decline", "i2")
+        assert (said.code, said.out.partition(";")[0]) == (0, "heat: declined i2")
+        refused = await home.homeflex("accept", "i3", "--json")
+        assert (refused.code, "homeflex opt-out i3" in refused.answer["error"]) == (1, True)
+        await home.daemon.kill()
+        await home.daemon.start()
+        await home.until_answered()
+        found = (await home.homeflex("dispatch", "--json")).answer["instructions"]
+        assert set(found[0]) == set(get_type_hints(answers.InstructionLine))
+        assert {one["id"]: (one["vector"], one["agreed"]) for one in found} == {
+            "i1": ("manual", True),
+            "i3": ("automated", False),
+        }
+        assert found[0]["assets"][0]["text"] == (
+            "the household accepted it and does it by hand; `homeflex decline i1`"
+        )

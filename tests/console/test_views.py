@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from gateway.console import views
-from gateway.console.answers import AssetLine, DeviceLine, Status, Why
+from gateway.console.answers import AssetLine, DeviceLine, InstructionLine, Status, Why
 
 PUMP: DeviceLine = {
     "name": "hp",
@@ -62,6 +62,10 @@ HOME: Status = {
         {
             "id": "7f3a",
             "service": "bm",
+            "service_class": "response",
+            "vector": "automated",
+            "asked": "asset:heat at most 0.00 kW",
+            "agreed": False,
             "start": "2026-11-23T17:00:00Z",
             "end": "2026-11-23T17:30:00Z",
             "targets": ["asset:heat"],
@@ -73,6 +77,7 @@ HOME: Status = {
                     "extent": "partial",
                     "reason": "comfortLimit",
                     "text": "room 19.0 °C, minimum 19.0 °C",
+                    "delay_left_s": None,
                 }
             ],
         }
@@ -121,6 +126,19 @@ def test_the_home_is_on_one_screen() -> None:
         "device speaks answers if we are gone",
         "hp modbus for 5 min runs by its own control again within 120 s, when our renewals stop",
     ]
+
+
+def test_what_is_asked_says_when_what_and_by_whom() -> None:
+    assert _shown(views.dispatch({"instructions": HOME["instructions"]})) == [
+        "7f3a bm, response by the hub",
+        "2026-11-23 17:00:00Z to 2026-11-23 17:30:00Z",
+        "asset:heat at most 0.00 kW",
+        "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
+        "",
+    ]
+    by_hand: InstructionLine = {**HOME["instructions"][0], "vector": "manual"}
+    assert _shown(views.dispatch({"instructions": [by_hand]}))[0] == "7f3a bm, response by hand"
+    assert _shown(views.dispatch({"instructions": []})) == ["nothing is asked of this home"]
 
 
 @pytest.mark.parametrize(

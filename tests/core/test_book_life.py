@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gateway.core import consent, delay
 from gateway.core.book import Received, decide_pending, forget, open_instructions, receive
 from gateway.core.life import Book, Draws, Entry, Now, Proof, Reception, Report, Seen, Status, restored
-from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Reading, Reason
+from gateway.core.model import Extent, Given, Kind, Op, Order, Plan, Reading, Reason, Vector
 from gateway.core.progress import progress
 from tests.core.dispatching import HOME, MONO, UTC, order
 
@@ -98,17 +98,19 @@ class Life(RuleBasedStateMachine):
         ),
         service=st.sampled_from(["tcm", "tcm", "bm", "dfs"]),
         most_delay=st.sampled_from([None, 0, 600]),
+        vector=st.sampled_from([*[Vector.AUTOMATED] * 3, Vector.MANUAL]),
         kind=st.sampled_from([*[Kind.CAP] * 6, Kind.FLOOR, Kind.SOC]),
         late=st.integers(0, 30),
     )
     def ask(
         self, id_: str, start: int, lasts: int, aims: tuple[str, ...], service: str, most_delay: int | None,
-        kind: Kind, late: int,
+        vector: Vector, kind: Kind, late: int,
     ) -> None:  # fmt: skip
         since = self.utc_s - UTC
         message = order(
             id_, self.revisions[id_], start=since + start, end=since + start + lasts, targets=aims,
-            issued=since - late, expires=since + 900, service=service, start_delay=most_delay, kind=kind,
+            issued=since - late, expires=since + 900, service=service, start_delay=most_delay,
+            vector=vector, kind=kind,
         )  # fmt: skip
         self.revisions[id_] += 1
         stopped = [m for m in self.sent if m.op is Op.STOP_ALL and m.issued_utc_s >= message.issued_utc_s]
@@ -148,6 +150,16 @@ class Life(RuleBasedStateMachine):
         for asset in leaving:
             assert self.ends[id_, asset] is Status.ABORTED
             self.opted.add((id_, asset))
+
+    @rule(id_=st.sampled_from(IDS))
+    def accept(self, id_: str) -> None:
+        was = self.book.entry(id_)
+        done = consent.agree(self.book, id_)
+        self.book = done.book
+        entry = self.book.entry(id_)
+        may = was is not None and was.is_manual and was.is_open and was.is_decided
+        assert bool(entry and entry.agreed and entry.is_open) is may
+        assert bool(done.entries) is (may and not (was and was.agreed))
 
     @rule()
     def skip_delays(self) -> None:
@@ -220,7 +232,7 @@ class Life(RuleBasedStateMachine):
         self.book = decided.book
         for report in decided.reports:
             self.hear(report)
-        done = progress(self.book, self.plan(), self.seen(), HOME, self.now, 500.0)
+        done = progress(self.book, self.plan(), self.seen(), HOME, self.now, Reading(500.0, 0.0, "m"))
         before = {(e.id, ln.asset): ln.status for e in self.book.current.values() for ln in e.lives}
         self.book = done.book
         for report in done.reports:
@@ -271,6 +283,15 @@ class Life(RuleBasedStateMachine):
             return
         for i in open_instructions(self.book, HOME):
             assert not {(i.id, a) for a in i.scope.assets if a not in i.ended} & self.opted
+
+    @invariant()
+    def hands_are_never_told_as_moving_without_their_word(self) -> None:
+        if not hasattr(self, "book"):
+            return
+        for entry in self.book.current.values():
+            waits = entry.is_manual and entry.is_decided and not entry.agreed and entry.is_open
+            assert not waits or {a.extent for a in entry.lives if not a.status.is_end} <= {None, Extent.NONE}
+            assert not entry.is_manual or entry.let_go or entry.is_open or entry.ended_utc_s is None
 
     @invariant()
     def a_skipped_delay_is_not_drawn_out_again(self) -> None:

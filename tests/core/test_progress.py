@@ -44,7 +44,14 @@ class Home:
         return done.report
 
     def look(self, second: float, gives: Plan, sees: Mapping[str, Seen], *, trusted: bool = True) -> None:
-        done = progress(self.book, gives, sees, HOME, at(second, trusted=trusted), boundary_w=900.4)
+        done = progress(
+            self.book,
+            gives,
+            sees,
+            HOME,
+            at(second, trusted=trusted),
+            boundary=Reading(900.4, 0.0, "meter.power_w"),
+        )
         self.book = done.book
         self.reports += [(second, report) for report in done.reports]
         self.summaries += [(second, summary) for summary in done.summaries]

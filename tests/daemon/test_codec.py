@@ -202,10 +202,18 @@ def test_an_instruction_from_before_it_said_who_carries_it_out_is_automated() ->
     instruction = Instruction("i1", 0, "bm", "response", 0, 0.5, Scope(("site",), ("ev",), True), (step,))
     entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
     _, body = json.loads(encode("entry", entry))
-    del body["instruction"]["vector"], body["instruction"]["steps"][0]["soc"]
+    del body["instruction"]["vector"], body["instruction"]["steps"][0]["soc"], body["agreed"]
     assert decode("entry", json.dumps([1, body]).encode()) == entry
     _, stop = json.loads(encode("entry", replace(entry, instruction=None)))
+    del stop["agreed"]
     assert decode("entry", json.dumps([1, stop]).encode()) == replace(entry, instruction=None)
+
+
+def test_an_instruction_from_before_hands_could_accept_it_is_not_accepted() -> None:
+    entry = Entry("i1", 0, "ab", 0.5, 1.5)
+    _, body = json.loads(encode("entry", entry))
+    del body["agreed"]
+    assert decode("entry", json.dumps([2, body]).encode()) == entry
 
 
 WRITTEN_BY_VERSION_2 = (

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.charging import type_in
 from gateway.core.decide import decide
-from gateway.core.model import Point
+from gateway.core.model import Instruction, Kind, Point, Scope, Step, Vector
 from gateway.daemon.clock import Clock, Discipline
 from gateway.daemon.home import Home
 from gateway.daemon.limits import limits_of
@@ -30,6 +30,10 @@ broker = { host = "127.0.0.1" }
 points.power_w = { topic = "charger/power" }
 points.import_ws = { topic = "charger/energy" }
 points.soc = { topic = "charger/soc" }
+
+[boundary]
+power_w = ["charger.power_w"]
+import_ws = ["charger.import_ws"]
 
 [asset.ev]
 class = "ev"
@@ -61,13 +65,13 @@ class Daemon:
             discipline=lambda: Discipline(True, 0.01),
         )
 
-    def live(self, seconds: int, **points: float) -> None:
+    def live(self, seconds: int, *instructions: Instruction, **points: float) -> None:
         """So many seconds, with these points said each of them."""
         for _ in range(seconds):
             self.now_s += 1
             found = {f"charger.{name}": Point(value, self.now_s) for name, value in points.items()}
             self.home.points("charger", found)
-            snapshot = self.home.snapshot(START_UTC_S + self.now_s, trusted=True, instructions=())
+            snapshot = self.home.snapshot(START_UTC_S + self.now_s, trusted=True, instructions=instructions)
             self.minutes.note(snapshot, decide(snapshot))
             if self.minutes.cut():
                 self.minutes.put()
@@ -77,9 +81,9 @@ class Daemon:
         snapshot = self.home.snapshot(START_UTC_S + self.now_s, trusted=True, instructions=())
         self.home.memory = type_in(snapshot, self.home.config.assets[0], soc)
 
-    def last(self) -> dict[str, Any]:
+    def last(self, point: str = "ev") -> dict[str, Any]:
         """The last minute that was told."""
-        return dict(json.loads(self.outbox.tail("telemetry:ev")[-1].body))
+        return dict(json.loads(self.outbox.tail(f"telemetry:{point}")[-1].body))
 
 
 def test_a_minute_tells_the_measured_charge_and_its_age() -> None:
@@ -105,3 +109,16 @@ def test_a_minute_of_a_car_nobody_knows_tells_none() -> None:
     daemon.live(125, power_w=3600.0, import_ws=0.0)
     last = daemon.last()
     assert (last["soc"], last["socAgeS"], last["socSource"]) == (None, None, None)
+
+
+def test_the_boundary_s_minutes_name_what_hands_are_asked_and_the_asset_s_do_not() -> None:
+    daemon = Daemon()
+    start_utc_s = START_UTC_S + daemon.now_s
+    step = Step(start_utc_s, start_utc_s + 90, Kind.CAP, 0)
+    scope = Scope(("asset:ev",), ("ev",))
+    asked = Instruction("i1", 0, "tcm", "response", 0, 0.0, scope, (step,), vector=Vector.MANUAL)
+    daemon.live(85, asked, power_w=3600.0, import_ws=0.0)
+    assert daemon.last("boundary")["dispatchIds"] == ["i1"]
+    assert (daemon.last()["dispatchIds"], daemon.last("boundary")["governedBy"]) == ([], "none")
+    daemon.live(130, asked, power_w=3600.0, import_ws=0.0)
+    assert daemon.last("boundary")["dispatchIds"] == []

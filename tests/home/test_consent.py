@@ -74,6 +74,37 @@ async def test_a_delay_that_is_skipped_is_told_as_it_was_taken(folder: Path) -> 
         assert events[0]["text"] == f"random delay of the start of {sent.id} skipped by the household"
 
 
+@beside
+async def test_what_hands_are_asked_is_answered_and_shows_at_the_boundary(folder: Path) -> None:
+    async with House(folder) as house:
+        await house.start(minute_ends_in_s=25)
+        await house.seen()
+        by_hand = {**cap_body(SITE, "site", 2.0), "vector": "manual"}
+        sent = await house.aggregator.send(by_hand)
+        await house.until(lambda: house.aggregator.statuses(sent.id), "an answer")
+        line = house.aggregator.last(sent.id)
+        assert (line["status"], line["reason"], "extent" in line) == ("ACCEPTED", "manual", False)
+        declined = await house.aggregator.send({**cap_body(SITE, "asset:heat", 1.0), "vector": "manual"})
+        await house.until(lambda: house.aggregator.statuses(declined.id), "an answer")
+        assert (await house.cli("decline", declined.id))[0] == 0
+        await house.until(lambda: house.aggregator.said(declined.id, status="ABORTED"), "it has ended")
+        assert house.aggregator.last(declined.id)["reason"] == "userOverride"
+
+        await house.until(lambda: house.aggregator.said(sent.id, extent="none"), "its window has begun")
+        assert (await house.cli("accept", sent.id))[0] == 0
+        house.pump.demand_w = 100  # someone turns it down
+        await house.until(lambda: house.aggregator.said(sent.id, status="STARTED"), "it has started")
+        started = house.aggregator.last(sent.id)
+        assert (started["extent"], started["evidence"], started["reason"]) == ("full", "measured", "none")
+        assert not house.pump.is_told_to_rest
+        await house.until(
+            lambda: any(sent.id in m["dispatchIds"] for m in house.aggregator.minutes("boundary")),
+            "a minute of the boundary",
+            40,
+        )
+        assert not any(m["dispatchIds"] for m in house.aggregator.minutes("heat"))
+
+
 async def _delayed(house: House) -> Sent:
     """A cap with random delays of half an hour at most, accepted."""
     body = cap_body(SITE, "asset:heat", 0.0, end_delay="PT30M")
