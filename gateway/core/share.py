@@ -110,7 +110,10 @@ def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str,
     base_w = reckoned_w(snapshot, site_value_w(active))
     found = []
     for moment, members in unions:
-        asked_w = _share_out(moment, [parts[asset.id] for asset in members], base_w)
+        beside_w = base_w
+        if moment.instruction.scope.site and base_w is not None:
+            beside_w = base_w + _drawn_by_others_w(snapshot, members)
+        asked_w = _share_out(moment, [parts[asset.id] for asset in members], beside_w)
         for asset in members:
             governs = moment.step.kind is Kind.CAP or governing[asset.id] is moment
             found.append(_share(moment, asset.id, asked_w, governs=governs))
@@ -215,6 +218,12 @@ def _parts(
 def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
     instruction = moment.instruction
     return [a for a in snapshot.assets if a.id in instruction.scope.assets and a.id not in instruction.ended]
+
+
+def _drawn_by_others_w(snapshot: Snapshot, members: list[Asset]) -> float:
+    """What assets draw that are no part of a site's instruction, or no more: load like any other."""
+    states = [snapshot.state(a.id) for a in snapshot.assets if a.ability.holds and a not in members]
+    return sum(max(0.0, state.power_w.value) for state in states if state.power_w)
 
 
 def _share_out(moment: InForce, members: list[Part], base_w: float | None) -> dict[str, int] | None:

@@ -290,6 +290,14 @@ def test_a_sites_share_gives_way_where_the_value_would_be_left_and_grows_after_a
     assert levels(decide(replace(roomy, now_s=NOW + 1))) == {"one": 3979}
 
 
+def test_what_draws_and_is_out_of_a_sites_instruction_is_load_like_any_other() -> None:
+    """The boundary shows 1 kW of base load and both cars; the first has opted out of 6 kW for the home."""
+    cars = [(ONE, state(3000)), (TWO, state(2500))]
+    both = asked(6000, ONE, TWO, site=True)
+    for instruction in (replace(both, ended=frozenset({"one"})), asked(6000, TWO, site=True)):
+        assert levels(decide(home(cars, instruction, boundary_w=reading(6500)))) == {"one": None, "two": 1978}
+
+
 def test_load_that_comes_back_within_the_while_keeps_the_share_where_it_is() -> None:
     was = AssetMemory(held_w=3013, held_since_s=NOW - 900)
     low = site_home(3500, 3000, was, reckoned=Reckoned(2000, 900, NOW - 200))
