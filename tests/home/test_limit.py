@@ -105,7 +105,7 @@ async def test_minimum_run_and_minimum_rest_are_kept(folder: Path) -> None:
 @beside
 async def test_the_fuse_wins_over_an_instruction_and_over_the_household(folder: Path) -> None:
     async with House(folder) as house:
-        house.config["supply"] = {"fuse_a": 25, "silent_meter_w": 0, "restore_s": 2}
+        house.config["supply"] = {"fuse_a": 25, "silent_meter_w": 0, "restore_s": 2, "restart_s": 2}
         await house.start()
         await house.seen()
         await asyncio.sleep(1.0)
