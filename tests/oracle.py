@@ -6,7 +6,7 @@ supply > care > override > comfort.
 
 from __future__ import annotations
 
-from gateway.core.model import Asset, AssetClass, Mark, Plan, Quality, Reading, Snapshot
+from gateway.core.model import Asset, AssetClass, AssetMemory, Mark, Plan, Quality, Reading, Snapshot
 
 ROUNDING_S = 1e-6  # what adding seconds in another order may differ by
 
@@ -69,20 +69,28 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
     if was is None or held_w is None:
         return True
-    in_all_s = was.held_s
-    if was.held_since_s is not None:
-        until_s = snapshot.now_s if was.scheduled_since_s is None else was.scheduled_since_s
-        in_all_s = was.held_s + until_s - was.held_since_s
     rested = (
         was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
     )
     within = (
-        in_all_s < limits.longest_hold_s
+        _held_in_all_s(snapshot, was) < _longest_s(snapshot, asset)
         or rested
         or _is_scheduled(snapshot, asset, held_w)
         or (asset.asset_class is AssetClass.EV and _paused(snapshot, asset))
     )
     return within or _rests(snapshot, asset) or _tight(snapshot, asset) or _is_full(snapshot, asset)
+
+
+def _held_in_all_s(snapshot: Snapshot, was: AssetMemory) -> float:
+    until_s = snapshot.now_s if was.scheduled_since_s is None else was.scheduled_since_s
+    return was.held_s if was.held_since_s is None else was.held_s + until_s - was.held_since_s
+
+
+def _longest_s(snapshot: Snapshot, asset: Asset) -> float:
+    """Shorter in frost."""
+    limits, cold_c = snapshot.limits[asset.id], _value(snapshot.states[asset.id].outdoor_c)
+    frosty = cold_c is not None and limits.care.frost_c is not None and cold_c < limits.care.frost_c
+    return min(limits.longest_hold_s, limits.care.frost_hold_s if frosty else limits.longest_hold_s)
 
 
 def _is_scheduled(snapshot: Snapshot, asset: Asset, held_w: int) -> bool:
@@ -109,6 +117,7 @@ def minimum_rest(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         or 0 not in asset.ability.levels_w
         or not _rests(snapshot, asset)
         or _must_be_on(snapshot, asset)
+        or _is_melting(snapshot, asset)
     )
 
 
@@ -124,6 +133,45 @@ def food(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     return held_w is None or not _is_warm(snapshot, asset) or _tight(snapshot, asset)
 
 
+def defrost(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held while ice melts or hot water is sterilised, nor where that may be and nobody knows."""
+    state, sources = snapshot.states[asset.id], asset.sources
+    blind = any(_value(getattr(state, name)) is None for name in ("defrost", "legionella") if name in sources)
+    calm = not _is_melting(snapshot, asset) and (not blind or _rests(snapshot, asset))
+    return held_w is None or calm or _tight(snapshot, asset)
+
+
+def after_defrost(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held for ten minutes after a defrost."""
+    was = snapshot.memory.assets.get(asset.id)
+    lately = (
+        was is not None
+        and was.defrosted_s is not None
+        and snapshot.now_s - was.defrosted_s < 600 - ROUNDING_S
+    )
+    return held_w is None or not lately or _rests(snapshot, asset) or _tight(snapshot, asset)
+
+
+def deep_cold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held in deep cold, nor off in frost where that may freeze; not to know it is as bad."""
+    care, cold_c = snapshot.limits[asset.id].care, _value(snapshot.states[asset.id].outdoor_c)
+    too_cold = cold_c is not None and care.outdoor_min_c is not None and cold_c < care.outdoor_min_c
+    freezes = cold_c is not None and care.off_may_freeze and cold_c < 0 and held_w == 0
+    blind = cold_c is None and "outdoor_c" in asset.sources
+    may = held_w is None or not (too_cold or freezes or blind)
+    return may or _rests(snapshot, asset) or _tight(snapshot, asset)
+
+
+def legionella(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held from twelve hours before hot water is to be sterilised, or with no trusted clock."""
+    days, was = snapshot.limits[asset.id].care.legionella_every_days, snapshot.memory.assets.get(asset.id)
+    if held_w is None or days is None:
+        return True
+    clean_utc_s = snapshot.utc_s if was is None or was.clean_utc_s is None else was.clean_utc_s
+    in_time = snapshot.utc_s - clean_utc_s < days * 86_400 - 43_200 + ROUNDING_S
+    return (snapshot.clock_trusted and in_time) or _rests(snapshot, asset) or _tight(snapshot, asset)
+
+
 def override(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household took back is not held."""
     return held_w is None or not _taken(snapshot, asset) or _rests(snapshot, asset) or _tight(snapshot, asset)
@@ -133,12 +181,9 @@ def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household paused is held as low as it goes, unless that would break another limit, or one
     that has just been reached is not left again yet."""
     lowest_w = min((*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]))
-    was = snapshot.memory.assets.get(asset.id)
-    lingers = was is not None and (was.too_cold or was.water_cold or was.too_empty)
-    lingers = lingers or (was is not None and was.late_for_utc_s is not None)
     others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
     broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or _tight(snapshot, asset)
-    return held_w == lowest_w or not _paused(snapshot, asset) or lingers or broken
+    return held_w == lowest_w or not _paused(snapshot, asset) or _lingers(snapshot, asset) or broken
 
 
 def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -164,7 +209,9 @@ def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
     """A car at its maximum is held as low as it goes, unless a person or the appliance says otherwise."""
     levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
     runs = _taken(snapshot, asset) or _is_young(snapshot, asset) or _must_be_on(snapshot, asset)
-    runs = runs or _is_started_enough(snapshot, asset)
+    runs = runs or _is_started_enough(snapshot, asset) or _was_colder(snapshot, asset)
+    outside = (defrost, after_defrost, deep_cold, legionella)
+    runs = runs or any(not limit(snapshot, asset, min(levels)) for limit in outside)
     return held_w == min(levels) or not _is_full(snapshot, asset) or runs
 
 
@@ -219,6 +266,10 @@ LIMITS = (
     room_minimum,
     water_minimum,
     longest_hold,
+    defrost,
+    after_defrost,
+    deep_cold,
+    legionella,
     minimum_run,
     minimum_rest,
     longest_off,
@@ -254,6 +305,30 @@ def _is_young(snapshot: Snapshot, asset: Asset) -> bool:
     if was is None or was.held_w is not None or not was.running or was.running_since_s is None:
         return False
     return snapshot.now_s - was.running_since_s < snapshot.limits[asset.id].min_run_s
+
+
+def _value(reading: Reading | None) -> float | None:
+    return None if reading is None or reading.quality is Quality.BAD else reading.value
+
+
+def _is_melting(snapshot: Snapshot, asset: Asset) -> bool:
+    """Its ice, or in a cycle against legionella."""
+    state = snapshot.states[asset.id]
+    return bool(_value(state.defrost)) or bool(_value(state.legionella))
+
+
+def _lingers(snapshot: Snapshot, asset: Asset) -> bool:
+    """A limit has just been reached, and is not left again yet."""
+    was = snapshot.memory.assets.get(asset.id)
+    if was is None:
+        return False
+    cold = was.too_cold or was.water_cold or _was_colder(snapshot, asset)
+    return cold or was.too_empty or was.late_for_utc_s is not None
+
+
+def _was_colder(snapshot: Snapshot, asset: Asset) -> bool:
+    was, now_c = snapshot.memory.assets.get(asset.id), _value(snapshot.states[asset.id].outdoor_c)
+    return was is not None and was.outdoor_c is not None and (now_c is None or was.outdoor_c < now_c)
 
 
 def _must_be_on(snapshot: Snapshot, asset: Asset) -> bool:

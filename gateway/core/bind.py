@@ -25,6 +25,9 @@ FIELDS = {
     "room_c": Field(max_age_s=86_400.0, lowest=-30, highest=60),  # to be reported; rules take less
     "air_c": Field(max_age_s=900.0, lowest=-60, highest=60),
     "water_c": Field(max_age_s=900.0, lowest=0, highest=110),
+    "outdoor_c": Field(max_age_s=3600.0, lowest=-60, highest=60),
+    "defrost": Field(max_age_s=180.0, lowest=0, highest=9),
+    "legionella": Field(max_age_s=180.0, lowest=0, highest=9),
     "running": Field(max_age_s=90.0, lowest=0, highest=1),
     # What stands still is not always said again. An old register tells of less energy than has flowed.
     "connected": Field(max_age_s=86_400.0, lowest=0, highest=1),
@@ -71,6 +74,9 @@ def state_of(
         import_ws=found["import_ws"],
         air_c=found["air_c"],
         water_c=found["water_c"],
+        outdoor_c=found["outdoor_c"],
+        defrost=found["defrost"],
+        legionella=found["legionella"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gateway.core import reckoning
-from gateway.core.bounds import care, charge, comfort, override, supply
+from gateway.core.bounds import care, charge, comfort, frost, hygiene, override, supply
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
 from gateway.core.model import (
@@ -22,8 +22,9 @@ from gateway.core.room import Room, room_left
 from gateway.core.settle import settle, under_the_fuses
 from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, shares, wish
 
-# Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough.
-RULES = (supply.bound, care.bound, override.bound, charge.bound, comfort.bound)
+# Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough,
+# and a defrost does not wait for the compressor's rest.
+RULES = (supply.bound, frost.bound, hygiene.bound, care.bound, override.bound, charge.bound, comfort.bound)
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -136,8 +137,9 @@ def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[flo
         edges.append(limits.room_max_age_s - state.room_c.age_s)
     edges += charge.edges_s(snapshot, asset)
     if setpoint.at_most_w is not None:
-        edges += care.edges_s(snapshot, asset)
-        edges.append(limits.longest_hold_s - comfort.held_in_all_s(memory, snapshot.now_s))
+        longest_s = frost.longest_hold_s(snapshot, asset, limits)
+        edges += [*care.edges_s(snapshot, asset), *hygiene.edges_s(snapshot, asset)]
+        edges.append(longest_s - comfort.held_in_all_s(memory, snapshot.now_s))
         if memory.held_w is None:
-            edges += [limits.longest_hold_s, limits.min_rest_s]
+            edges += [longest_s, limits.min_rest_s]
     return edges

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.core import charging, reckoning
 from gateway.core.base_load import base_load
-from gateway.core.bounds import care, charge, comfort, supply
+from gateway.core.bounds import care, charge, comfort, frost, hygiene, supply
 from gateway.core.bounds.override import lasts
 from gateway.core.demand import RUNS_ABOVE, quiet_since_s
 from gateway.core.model import (
@@ -77,6 +77,9 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             short_s=moved(was.short_s),
             starved_s=None if was.starved_s is None else now_s,
             fed_s=moved(was.fed_s),
+            defrosted_s=moved(was.defrosted_s),
+            cycle_since_s=None,  # whether it went on meanwhile nobody saw
+            hot_since_s=None,
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -122,6 +125,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         moved_s=None,
         starts_s=(now_s,) * len(was.starts_s),
         fed_s=None if was.fed_s is None else now_s,
+        defrosted_s=None if was.defrosted_s is None else now_s,
     )
 
 
@@ -140,6 +144,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
         tight_s=_tight_s(snapshot, asset, plan),
     )
     now = charge.remembered(snapshot, asset, now)
+    now = hygiene.remembered(snapshot, asset, frost.remembered(snapshot, asset, now))
     now = charging.remembered(snapshot, asset, now)
     now = _held(_rested(now, limits, snapshot.now_s), _held_w(plan, asset), snapshot.now_s)
     if now.plugged and not was.plugged and now.held_w is not None:

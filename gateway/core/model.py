@@ -127,6 +127,9 @@ class AssetState:
     import_ws: Reading | None = None  # energy register
     air_c: Reading | None = None  # of the cold appliance itself
     water_c: Reading | None = None  # of the hot-water tank
+    outdoor_c: Reading | None = None
+    defrost: Reading | None = None  # above 0 while it melts its ice
+    legionella: Reading | None = None  # above 0 in a cycle against legionella
 
 
 # --- what the home is (configuration) ---------------------------------------------------------------
@@ -284,11 +287,19 @@ class Care:
 
     Each end of an off that we made is a start we caused: `starts_per_hour` and `starts_per_day` are the most
     in any 3600 s and 86,400 s, at least 1. `air_max_c`: from here on what cools food runs, whatever is asked.
+    Colder outside than `frost_c` a hold is `frost_hold_s` at most, colder than `outdoor_min_c` there is none;
+    what `off_may_freeze` is not off below 0 °C. Hot water is heated against legionella at least every
+    `legionella_every_days`.
     """
 
     starts_per_hour: int | None = None
     starts_per_day: int | None = None
     air_max_c: float | None = None
+    frost_c: float | None = None
+    frost_hold_s: float = math.inf
+    outdoor_min_c: float | None = None
+    off_may_freeze: bool = False
+    legionella_every_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,6 +581,11 @@ class AssetMemory:
     short_s: float | None = None  # when a fuse last left it less than it draws or, once let go, could draw
     starved_s: float | None = None  # while off for the fuse: when that last left it too little to run
     fed_s: float | None = None  # when it was last switched on again after that
+    defrosted_s: float | None = None  # when it was last seen to melt its ice, if that was a while ago
+    outdoor_c: float | None = None  # what outdoor limits reckon with
+    cycle_since_s: float | None = None  # since when a cycle against legionella runs
+    hot_since_s: float | None = None  # since when its water is hot enough to kill them
+    clean_utc_s: float | None = None  # UTC: when that was last done, or first looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (7, Memory),
+    "memory": (8, Memory),
     "entry": (3, Entry),
     "meter": (1, Meter),
 }
@@ -86,6 +86,13 @@ def _with_own_fuses(body: Any) -> Any:
     return {**rest, "assets": [[id_, {**asset, "short_s": None}] for id_, asset in body["assets"]]}
 
 
+def _with_heat(body: Any) -> Any:
+    """Before frost and hygiene had their limits."""
+    names = ("defrosted_s", "outdoor_c", "cycle_since_s", "hot_since_s", "clean_utc_s")
+    new = dict.fromkeys(names)
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -107,6 +114,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 4): _with_water,
     ("memory", 5): _with_turns,
     ("memory", 6): _with_own_fuses,
+    ("memory", 7): _with_heat,
     ("entry", 1): _with_vector,
     ("entry", 2): _with_answer,
 }

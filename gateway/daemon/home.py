@@ -34,6 +34,8 @@ DEAD_BAND = {
     "running": 0.5,
     "compressor_on": 0.5,
     "connected": 0.5,
+    "defrost": 0.5,
+    "legionella": 0.5,
 }
 SETTLE_S = 15.0  # how long after start a missing source may keep us from touching its asset
 

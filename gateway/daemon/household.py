@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.daemon.fields import (
     DAYS,
+    Claim,
     Day,
     EndOfDay,
     NoPercent,
@@ -21,6 +22,9 @@ from gateway.daemon.fields import (
     Whole,
 )
 
+FROST_C, FROST_HOLD_S = -5.0, 3600.0  # modbus reference C3
+OUTDOOR_MIN_C = -10.0  # colder than British heat pumps are laid out for: what is lost is not made up for
+LEGIONELLA_EVERY_DAYS = 8.0  # modbus reference C4
 WATER_MIN_C, WATER_LEAST_C, WATER_MOST_C = 40.0, 35.0, 60.0  # above 60 °C it scalds; modbus reference C4
 REST_S = 3600.0  # an hour between holds, modbus reference C1
 COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
@@ -98,13 +102,15 @@ class Comfort(Section):
 
 
 TAPER_FROM_SOC = 0.8  # a house's power is little to a battery: most cars hold it to here and beyond
+Outdoor = Annotated[Number, Field(ge=-30, le=10)]
 Starts = Annotated[Whole, Field(ge=0, le=24)]  # 0: as often as it likes
 
 
 class Care(Section):
     """What the appliance needs (s): how long it runs once started, how long it rests once held off, how often
     an off of ours may end; for one behind a plug, how long it may be off and how long it must be on before
-    the next time; for a cold one, how warm its air may be (°C)."""
+    the next time; for a cold one, how warm its air may be (°C). For heat: how short holds are in frost (°C
+    outside), and how often its hot water is heated against legionella."""
 
     min_run_s: Seconds | None = None
     min_rest_s: Seconds | None = None
@@ -114,6 +120,11 @@ class Care(Section):
     starts_per_hour: Starts | None = None
     starts_per_day: Starts | None = None
     air_max_c: Annotated[Number, Field(ge=-30, le=15)] | None = None
+    frost_c: Outdoor = FROST_C
+    frost_hold_s: Annotated[Seconds, Field(gt=0)] = FROST_HOLD_S
+    outdoor_min_c: Outdoor = OUTDOOR_MIN_C
+    off_may_freeze: Claim = False
+    legionella_every_days: Annotated[Number, Field(ge=1, le=90)] | None = None
 
     @property
     def is_cold(self) -> bool:
@@ -126,6 +137,12 @@ class Care(Section):
         if self.longest_off_s is not None or self.appliance is None:
             return self.longest_off_s
         return COLD_OFF_S[self.appliance]
+
+    @model_validator(mode="after")
+    def _colder_is_stricter(self) -> Self:
+        if self.outdoor_min_c > self.frost_c:
+            raise ValueError(f"outdoor_min_c {self.outdoor_min_c:g} is above frost_c {self.frost_c:g}")
+        return self
 
     @model_validator(mode="after")
     def _keeps_food(self) -> Self:

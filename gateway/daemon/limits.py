@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.core.model import AssetClass, Care, Charge, Deadline, Limits, Timetable
 from gateway.core.timetable import Clock, Row, moments, spans
 from gateway.daemon import household
 from gateway.daemon.config import Config
-from gateway.daemon.household import COLD_AIR_MAX_C, COLD_ON_S, COLD_REST_S, COLD_STARTS, WATER_MIN_C, Weekly
-from gateway.daemon.sections import AssetSection
+from gateway.daemon.household import (
+    COLD_AIR_MAX_C,
+    COLD_ON_S,
+    COLD_REST_S,
+    COLD_STARTS,
+    LEGIONELLA_EVERY_DAYS,
+    WATER_MIN_C,
+    Weekly,
+)
+from gateway.daemon.sections import OUTSIDE, AssetSection
 
 BEFORE_S, AHEAD_S = 86_400.0, 9 * 86_400.0  # made anew each day
 QUARTER_S = 900  # zones change their offset on quarter-hours
@@ -100,10 +109,16 @@ def _min_rest_s(section: AssetSection) -> float:
 def _care(section: AssetSection) -> Care:
     care, asset_class = section.care, section.asset_class
     per_hour, per_day, air_max_c = care.starts_per_hour, care.starts_per_day, care.air_max_c
+    every_days = care.legionella_every_days
+    if every_days is None and section.legionella:
+        every_days = LEGIONELLA_EVERY_DAYS
+    frost: dict[str, Any] = {name: getattr(care, name) for name in OUTSIDE} if section.outdoor_c else {}
     return Care(
         starts_per_hour=STARTS_PER_HOUR.get(asset_class) if per_hour is None else per_hour or None,
         starts_per_day=STARTS_PER_DAY.get(asset_class) if per_day is None else per_day or None,
         air_max_c=COLD_AIR_MAX_C[care.appliance] if care.appliance and air_max_c is None else air_max_c,
+        legionella_every_days=every_days,
+        **frost,
     )
 
 

@@ -102,4 +102,7 @@ def _gist_of(asset: AssetMemory) -> AssetMemory:
         starved_s=None if asset.starved_s is None else 0.0,
         measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
         told_s=told_s and told_s // TOLD_EVERY_S,
+        defrosted_s=None,
+        outdoor_c=asset.outdoor_c and round(asset.outdoor_c),
+        clean_utc_s=asset.clean_utc_s and asset.clean_utc_s // UTC_EVERY_S,
     )

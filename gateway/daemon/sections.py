@@ -29,6 +29,7 @@ from gateway.daemon.household import Care, Charge, Comfort, Row
 
 RESERVED = {"ack", "site", "status", "boundary"}
 Phase = Literal["L1", "L2", "L3"]
+OUTSIDE = ("frost_c", "frost_hold_s", "outdoor_min_c", "off_may_freeze")  # of care: what rests on outdoor_c
 Tag = Literal["gsp", "gspGroup", "cmz", "amsid", "mpanHash"]
 
 
@@ -183,6 +184,9 @@ class AssetSection(Section):
     room_c: tuple[Source, ...] = ()
     air_c: tuple[Source, ...] = ()
     water_c: tuple[Source, ...] = ()
+    outdoor_c: tuple[Source, ...] = ()
+    defrost: tuple[Source, ...] = ()
+    legionella: tuple[Source, ...] = ()
     running: tuple[Source, ...] = ()
     connected: tuple[Source, ...] = ()
     soc: tuple[SocSource, ...] = ()
@@ -210,9 +214,10 @@ class AssetSection(Section):
         car = {"charge": self.charge, "soc": self.soc, "connected": self.connected}
         if self.asset_class is not AssetClass.EV and (named := _said(car)):
             raise ValueError(f'{named} is for a car; class = "ev" would be right, or remove it')
-        if self.asset_class is not AssetClass.HEAT and self.water_c:
-            raise ValueError('water_c is of what heats; class = "heat" would be right, or remove it')
         care = self.care
+        heat = {name: getattr(self, name) for name in ("water_c", "outdoor_c", "defrost", "legionella")}
+        if self.asset_class is not AssetClass.HEAT and (named := _said(heat)):
+            raise ValueError(f'{named} is of what heats; class = "heat" would be right, or remove it')
         plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
         plug["air_max_c"] = care.air_max_c
         if self.asset_class is not AssetClass.PLUG and (named := _said(plug)):
@@ -222,6 +227,17 @@ class AssetSection(Section):
             raise ValueError(f"the air is limited where food is cooled; {right}")
         if care.air_max_c is not None and not self.air_c:
             raise ValueError('care.air_max_c needs a source, as in air_c = ["freezer-air.air_c"]')
+        return self
+
+    @model_validator(mode="after")
+    def _is_seen(self) -> Self:
+        care = self.care
+        outside = [name for name in OUTSIDE if name in care.model_fields_set]
+        if outside and not self.outdoor_c:
+            raise ValueError(f'care.{outside[0]} needs a source, as in outdoor_c = ["hp.outdoor_c"]')
+        if care.legionella_every_days is not None and not (self.legionella or self.water_c):
+            right = 'legionella = ["hp.legionella"] or water_c = ["hp.dhw_c"] would be right'
+            raise ValueError(f"care.legionella_every_days needs a source of what is seen of it; {right}")
         return self
 
     @model_validator(mode="after")

@@ -49,6 +49,7 @@ abilities = st.sampled_from(
         Ability(),
     ]
 )
+SEEN = dict.fromkeys(("outdoor_c", "defrost", "legionella"), ("x.y",))
 seconds = st.integers(-7200, 7200).map(float)
 
 
@@ -59,6 +60,15 @@ def readings(draw: st.DrawFn, low: float, high: float) -> Reading | None:
     value = draw(st.integers(int(low * 10), int(high * 10))) / 10
     age_s = draw(st.sampled_from([0.0, 5.0, 29.0, 31.0, 899.0, 901.0]))
     return Reading(value, age_s, "x.y", draw(st.sampled_from(Quality)))
+
+
+flags = st.sampled_from(
+    [
+        None,
+        *[Reading(value, 1.0, "x.y") for value in (0.0,) * 8 + (1.0,)],
+        Reading(0.0, 1.0, "x.y", Quality.BAD),
+    ]
+)
 
 
 @st.composite
@@ -95,6 +105,11 @@ def cares(draw: st.DrawFn) -> Care:
         starts_per_hour=draw(st.none() | st.integers(1, 3)),
         starts_per_day=draw(st.none() | st.integers(1, 4)),
         air_max_c=draw(st.none() | st.sampled_from([-15.0, 8.0])),
+        frost_c=draw(st.none() | st.just(-5.0)),
+        frost_hold_s=draw(st.sampled_from([600.0, 3600.0])),
+        outdoor_min_c=draw(st.none() | st.just(-10.0)),
+        off_may_freeze=draw(st.booleans()),
+        legionella_every_days=draw(st.none() | st.sampled_from([1.0, 8.0])),
     )
 
 
@@ -149,6 +164,11 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         short_s=draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])),
         starved_s=draw(st.none() | st.sampled_from([NOW - 1, NOW - 899, NOW - 901])),
         fed_s=draw(st.none() | st.sampled_from([NOW - 1000, NOW - 1799, NOW - 1801])),
+        defrosted_s=draw(st.none() | st.sampled_from([NOW - 599, NOW - 601])),
+        outdoor_c=draw(st.none() | st.floats(-12, 2)),
+        cycle_since_s=draw(st.none() | st.sampled_from([NOW - 599, NOW - 601])),
+        hot_since_s=draw(st.none() | st.sampled_from([NOW - 1799, NOW - 1801])),
+        clean_utc_s=draw(st.none() | st.sampled_from([UTC + 9, UTC - 43_201, UTC - 640_000, UTC - 690_000])),
     )  # fmt: skip
 
 
@@ -160,7 +180,10 @@ def states(draw: st.DrawFn) -> AssetState:
         draw(st.none() | st.sampled_from([0.0, 1.0, 1.0]).map(lambda there: Reading(there, 0.0, "x.y"))),
         draw(readings(0, 40 * 3_600_000)),
         draw(readings(-20, 10)),
-        draw(readings(35, 55)),
+        draw(readings(35, 65)),
+        draw(readings(-12, 9)),
+        draw(flags),
+        draw(flags),
     )  # fmt: skip
 
 
@@ -217,6 +240,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             draw(abilities),
             phases=draw(st.sampled_from([(), (1,), (3,), (1, 2, 3)])),
             circuit=draw(st.none() | st.sampled_from([c.id for c in behind])) if behind else None,
+            sources=draw(st.sampled_from([{}, {}, SEEN])),
         )
         for n in range(count)
     )

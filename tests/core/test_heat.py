@@ -10,18 +10,20 @@ import pytest
 from gateway.core.availability import scopes
 from gateway.core.bind import state_of
 from gateway.core.decide import decide
-from gateway.core.memory import remember
+from gateway.core.memory import override, remember, resume
 from gateway.core.model import (
     Ability,
     Asset,
     AssetClass,
     AssetMemory,
     AssetState,
+    Care,
     Extent,
     Instruction,
     Kind,
     Limits,
     Memory,
+    Override,
     Plan,
     Point,
     Quality,
@@ -30,6 +32,7 @@ from gateway.core.model import (
     Scope,
     Snapshot,
     Step,
+    Supply,
     Timetable,
 )
 
@@ -134,3 +137,190 @@ def test_what_is_not_held_for_its_hot_water_is_not_offered() -> None:
     assert (offer.down.to_w, offer.down.until) == (2400.0, Reason.COMFORT_LIMIT)
     (offer, *_) = scopes(home(WATER, states=seen(water_c=50.0), instructions=()))
     assert offer.down.to_w == 0.0
+
+
+# --- defrost ------------------------------------------------------------------------------------------
+
+ICY = replace(PUMP, sources={"defrost": ("hp.defrost",)})
+RESTS = Limits(min_rest_s=600)
+
+
+@pytest.mark.parametrize("was", [AssetMemory(), AssetMemory(held_w=0, held_since_s=NOW - 9)])
+def test_a_defrost_is_never_disturbed_not_even_by_the_rest_of_its_compressor(was: AssetMemory) -> None:
+    plan = decide(home(RESTS, was, ICY, states=seen(defrost=1.0)))
+    assert plan.setpoints[0].at_most_w is None
+    assert (plan.given[0].reason, text(plan)) == (Reason.APPLIANCE_LIMIT, "melts its ice (defrost)")
+
+
+def test_after_a_defrost_its_water_is_warm_again_before_the_next_hold() -> None:
+    melting = later(home(Limits(), asset=ICY, states=seen(defrost=2.0)), 599, states=seen(defrost=0.0))
+    assert text(decide(melting)) == "melted its ice 599 s ago, not held for 600 s after it"
+    assert decide(melting).next_change_s == pytest.approx(1)
+    assert held(later(melting, 1)) == 0
+    again = later(later(melting, 1), 60, states=seen(defrost=1.0))
+    assert held(again) is None
+
+
+def test_where_a_defrost_is_told_and_nobody_tells_nothing_is_held() -> None:
+    unknown = home(Limits(), asset=ICY)
+    assert text(decide(unknown)) == "unknown whether it melts its ice (defrost)"
+    bad = AssetState(online=True, defrost=reading(0.0, Quality.BAD))
+    assert held(replace(unknown, states={"hp": bad})) is None
+    assert held(replace(unknown, assets=(PUMP,))) == 0
+    resting = home(RESTS, AssetMemory(held_w=0, held_since_s=NOW - 9), ICY)
+    assert held(resting) == 0
+
+
+def test_only_the_fuse_outranks_a_defrost() -> None:
+    paused = override(Memory(NOW - 1), "hp", Override("hp", NOW + 60, paused=True))
+    scheduled = Limits(schedule=Timetable(otherwise=0))
+    melting = home(scheduled, asset=ICY, memory=paused, states=seen(defrost=1.0))
+    assert held(melting) is None
+    tight = {"supply": Supply(5000), "boundary_w": Reading(9000, 1.0, "m.power_w")}
+    assert held(replace(melting, **tight)) == 0
+
+
+# --- how cold it is outside ---------------------------------------------------------------------------
+
+OUTSIDE = replace(PUMP, sources={"outdoor_c": ("hp.outdoor_c",)})
+FROST = Limits(longest_hold_s=7200, rest_s=3600, care=Care(frost_c=-5, frost_hold_s=3600, outdoor_min_c=-10))
+
+
+@pytest.mark.parametrize(
+    ("outside_c", "after_s", "held_w"),
+    [(-5.0, 7199, 0), (-5.1, 3599, 0), (-5.1, 3600, None), (-10.0, 3599, 0), (-10.1, 1, None)],
+)
+def test_in_frost_a_hold_is_short_and_in_deep_cold_there_is_none(
+    outside_c: float, after_s: float, held_w: int | None
+) -> None:
+    was = AssetMemory(held_w=0, held_since_s=NOW - after_s)
+    plan = decide(home(FROST, was, OUTSIDE, states=seen(outdoor_c=outside_c)))
+    assert plan.setpoints[0].at_most_w == held_w
+
+
+def test_the_end_of_a_hold_in_frost_is_known_beforehand_and_says_why() -> None:
+    cold = home(FROST, asset=OUTSIDE, states=seen(outdoor_c=-6.0))
+    assert decide(cold).next_change_s == pytest.approx(3600)
+    over = later(cold, 3600)
+    assert text(decide(over)) == "held for 60 min, the longest allowed in such frost; rests 60 min more"
+    deep = decide(replace(cold, states=seen(outdoor_c=-11.0)))
+    assert (deep.given[0].reason, text(deep)) == (
+        Reason.APPLIANCE_LIMIT,
+        "-11.0 °C outside, not held below -10.0 °C",
+    )
+
+
+def test_it_is_a_kelvin_warmer_before_it_counts_as_warmer() -> None:
+    deep = later(home(FROST, asset=OUTSIDE, states=seen(outdoor_c=-10.5)), 60, states=seen(outdoor_c=-9.6))
+    assert held(deep) is None
+    assert held(later(deep, 60, states=seen(outdoor_c=-9.0))) == 0
+    warmer = later(deep, 60, states=seen(outdoor_c=-3.0))
+    assert held(later(warmer, 60, states=seen(outdoor_c=-10.1))) is None
+
+
+def test_where_nobody_knows_how_cold_it_is_nothing_is_held() -> None:
+    plan = decide(home(FROST, asset=OUTSIDE))
+    assert (plan.setpoints[0].at_most_w, text(plan)) == (None, "outdoor temperature unknown")
+    assert held(home(FROST)) == 0
+
+
+def test_what_may_freeze_is_lowered_in_frost_but_not_off() -> None:
+    care = Limits(care=Care(off_may_freeze=True))
+    stepped = replace(OUTSIDE, ability=Ability((0,), (600, 2400), 100, lease_s=120))
+    frost = home(care, asset=OUTSIDE, states=seen(outdoor_c=-0.1))
+    assert held(frost) is None
+    assert text(decide(frost)) == "-0.1 °C outside, it may freeze while it is off"
+    assert held(replace(frost, assets=(stepped,))) == 600
+    assert held(replace(frost, states=seen(outdoor_c=0.0))) == 0
+
+
+# --- legionella ---------------------------------------------------------------------------------------
+
+TANK = replace(PUMP, sources={"legionella": ("hp.legionella",)})
+CLEAN = Limits(min_rest_s=600, care=Care(legionella_every_days=8))
+
+
+@pytest.mark.parametrize("was", [AssetMemory(), AssetMemory(held_w=0, held_since_s=NOW - 9)])
+def test_a_cycle_against_legionella_is_never_held_back(was: AssetMemory) -> None:
+    plan = decide(home(CLEAN, was, TANK, states=seen(legionella=1.0)))
+    assert (plan.setpoints[0].at_most_w, text(plan)) == (None, "heats its hot water against legionella")
+
+
+def test_where_a_cycle_is_told_and_nobody_tells_nothing_is_held() -> None:
+    assert (
+        text(decide(home(CLEAN, asset=TANK))) == "unknown whether it heats its hot water against legionella"
+    )
+    assert held(home(CLEAN, asset=TANK, states=seen(legionella=0.0))) == 0
+
+
+@pytest.mark.parametrize(("ago_days", "held_w"), [(7.49, 0), (7.5, None), (30.0, None), (-1.0, 0)], ids=str)
+def test_from_half_a_day_before_it_is_due_nothing_is_held(ago_days: float, held_w: int | None) -> None:
+    was = AssetMemory(clean_utc_s=UTC - ago_days * DAY)
+    assert held(home(CLEAN, was, TANK, states=seen(legionella=0.0))) == held_w
+
+
+def test_why_nothing_is_held_before_a_cycle_and_when_that_begins_is_told() -> None:
+    was = AssetMemory(clean_utc_s=UTC - 7.5 * DAY + 60, running_since_s=NOW - DAY)
+    soon = home(CLEAN, was, TANK, states=seen(legionella=0.0))
+    assert decide(soon).next_change_s == pytest.approx(60)
+    due = later(soon, 900)
+    assert text(decide(due)) == "heated against legionella 7.5 days ago, due after 8 days"
+    (offer, *_) = scopes(replace(due, instructions=()))
+    assert offer.down.until is Reason.APPLIANCE_LIMIT
+
+
+def test_the_days_begin_when_a_home_is_first_looked_at() -> None:
+    new = later(home(CLEAN, asset=TANK, states=seen(legionella=0.0), instructions=()), 7.4 * DAY)
+    asked = replace(new, instructions=(cap(),))
+    assert held(asked) == 0
+    assert held(later(replace(new, instructions=()), 0.2 * DAY, instructions=(cap(),))) is None
+
+
+@pytest.mark.parametrize(("lasts_s", "held_w"), [(599, None), (600, 0)])
+def test_a_cycle_that_was_seen_from_begin_to_end_counts_and_a_blip_does_not(
+    lasts_s: float, held_w: int | None
+) -> None:
+    due = home(CLEAN, AssetMemory(clean_utc_s=UTC - 9 * DAY), TANK, states=seen(legionella=1.0))
+    unseen = later(due, lasts_s / 2, states=seen())
+    over = later(unseen, lasts_s / 2, states=seen(legionella=0.0))
+    assert held(later(over, 1)) == held_w
+
+
+@pytest.mark.parametrize(
+    ("water", "lasts_s", "held_w"),
+    [(60.0, 1800, 0), (60.0, 1799, None), (59.9, 5000, None)],
+)
+def test_water_that_was_hot_enough_for_half_an_hour_is_clean(
+    water: float, lasts_s: float, held_w: int | None
+) -> None:
+    due = home(CLEAN, AssetMemory(clean_utc_s=UTC - 9 * DAY), states=seen(water_c=water))
+    hot = later(due, lasts_s)
+    assert held(later(hot, 1)) == held_w
+    touched = later(later(due, 900, states=seen(water_c=50.0)), 900, states=seen(water_c=water))
+    assert held(later(touched, 1)) is None
+
+
+def test_the_last_cycle_is_known_after_a_restart_that_nobody_could_time() -> None:
+    was = AssetMemory(clean_utc_s=UTC - 7 * DAY, cycle_since_s=NOW - 900, hot_since_s=NOW - 3600)
+    memory = resume(Memory(NOW, {"hp": was}), 5.0, None)
+    now = replace(home(CLEAN, asset=TANK, states=seen(legionella=0.0)), now_s=6.0, memory=memory)
+    assert held(now) == 0
+    assert text(decide(replace(now, instructions=(), clock_trusted=False))) == "runs by its own control"
+    later_on = replace(now, utc_s=UTC + 0.6 * DAY)
+    assert held(later_on) is None
+    assert held(later(later_on, 1)) is None  # the cycle's end, if it was one, was not seen
+
+
+def test_without_a_trusted_clock_nobody_knows_when_a_cycle_is_due() -> None:
+    was = AssetMemory(clean_utc_s=UTC - 60, hot_since_s=NOW - 1800)
+    begun = Memory(NOW - 1, {"hp": was}, latest_end_s={"i1/0": NOW + 900})
+    dark = home(CLEAN, asset=TANK, states=seen(legionella=0.0), memory=begun, clock_trusted=False)
+    assert "the clock is not trusted" in text(decide(dark))
+    seen_hot = replace(dark, states=seen(legionella=0.0, water_c=65.0))
+    assert remember(seen_hot, decide(seen_hot)).of("hp").clean_utc_s == UTC - 60
+
+
+def test_a_restart_during_a_defrost_counts_as_one_that_has_just_ended() -> None:
+    was = Memory(NOW, {"hp": AssetMemory(defrosted_s=NOW - 500)})
+    assert resume(was, 50.0, 10.0).of("hp").defrosted_s == -460.0
+    assert resume(was, 50.0, None).of("hp").defrosted_s == 50.0

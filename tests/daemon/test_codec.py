@@ -231,18 +231,23 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
     assert decode("memory", WRITTEN_BY_VERSION_2) == Memory(7.0, {"ev": car})
 
 
+OUTSIDE = ("defrosted_s", "outdoor_c", "cycle_since_s", "hot_since_s", "clean_utc_s")
+
+
 @pytest.mark.parametrize(
     ("version", "unknown"),
     [
-        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s")),
-        (5, ("turn", "starved_s", "fed_s", "short_s")),
-        (6, ("short_s",)),
+        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s", *OUTSIDE)),
+        (5, ("turn", "starved_s", "fed_s", "short_s", *OUTSIDE)),
+        (6, ("short_s", *OUTSIDE)),
+        (7, OUTSIDE),
     ],
 )
 def test_a_memory_of_a_version_that_knew_less_is_read(version: int, unknown: tuple[str, ...]) -> None:
     memory = Memory(7.0, {"ev": AssetMemory(held_w=0, held_since_s=2.0, starts_s=(1.0,), tight_s=6.0)})
     _, body = json.loads(encode("memory", memory))
-    body["supply_tight_s"] = 6.0
+    if version < 7:
+        body["supply_tight_s"] = 6.0
     for name in unknown:
         del body["assets"][0][1][name]
     assert decode("memory", json.dumps([version, body]).encode()) == memory

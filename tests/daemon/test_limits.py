@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -88,6 +89,32 @@ def test_the_longest_hold_is_the_households_or_the_contracts(
 def test_hot_water_that_is_seen_has_a_minimum(said: str, least_c: float | None) -> None:
     text = f'[asset.tank]\nclass = "heat"\nnominal_w = 2000\n{said}\n'
     assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["tank"].water_min_c == least_c
+
+
+FROST = Care(3, 8, frost_c=-5, frost_hold_s=3600, outdoor_min_c=-10)
+
+
+@pytest.mark.parametrize(
+    ("said", "care"),
+    [
+        ("", Care(3, 8)),
+        ('outdoor_c = ["hp.outdoor_c"]', FROST),
+        (
+            'outdoor_c = ["hp.outdoor_c"]\n'
+            "care = { frost_c = -3, outdoor_min_c = -8, off_may_freeze = true }",
+            replace(FROST, frost_c=-3, outdoor_min_c=-8, off_may_freeze=True),
+        ),
+        ('legionella = ["hp.error_free"]', Care(3, 8, legionella_every_days=8)),
+        (
+            'water_c = ["hp.dhw_c"]\ncare.legionella_every_days = 15',
+            Care(3, 8, legionella_every_days=15),
+        ),
+        ('water_c = ["hp.dhw_c"]', Care(3, 8)),
+    ],
+)
+def test_frost_and_hygiene_are_limits_where_they_are_seen(said: str, care: Care) -> None:
+    text = f'[asset.tank]\nclass = "heat"\nnominal_w = 2000\n{said}\n'
+    assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["tank"].care == care
 
 
 def test_care_is_careful_where_nothing_is_said() -> None:

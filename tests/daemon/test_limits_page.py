@@ -28,8 +28,12 @@ SENSORS = """
 driver = "mqtt_local"
 broker = { host = "127.0.0.1" }
 points.dhw_c = { topic = "tank" }
+points.outdoor_c = { topic = "outside" }
+points.legionella = { topic = "cycle" }
 """
-SEEN = 'water_c = ["sensors.dhw_c"]'
+SEEN = """water_c = ["sensors.dhw_c"]
+outdoor_c = ["sensors.outdoor_c"]
+legionella = ["sensors.legionella"]"""
 KINDS = {
     "car": 'class = "ev"',
     "heat": f'class = "heat"\n{SEEN}',
@@ -75,6 +79,14 @@ ROWS: dict[str, Callable[[Limits], str]] = {
     "warmest air, °C": lambda found: number(found.care.air_max_c),
     "a room older than this is unknown": lambda found: seconds(found.room_max_age_s),
     "hysteresis of the room, K": lambda found: number(found.hysteresis_c),
+    "a hold is short when it is colder outside, where that is seen, °C": lambda found: number(
+        found.care.frost_c
+    ),
+    "longest hold then": lambda found: seconds(found.care.frost_hold_s),
+    "no hold when it is colder outside, °C": lambda found: number(found.care.outdoor_min_c),
+    "days to the next heating against legionella, where its cycle is seen": lambda found: number(
+        found.care.legionella_every_days
+    ),
     "coldest hot water, where it is seen, °C": lambda found: number(found.water_min_c),
     "hysteresis of the hot water, K": lambda found: number(found.water_hysteresis_c),
 }

@@ -14,6 +14,7 @@ from tests.year.nature import Spell, Spells, Weather
 
 KWH_WS = 3_600_000.0
 STEP_S = 120.0  # of the equations
+ICE_S, MELTS_S = 4000.0, 400.0  # of running in the cold, and of a defrost
 
 
 @dataclass(slots=True)
@@ -133,6 +134,12 @@ class House:
     register_ws: float = 0.0
     care_c: tuple[float, ...] = ()
     water_care_c: tuple[float, ...] = ()
+    ice_s: float = 0.0  # it has run for so long in the damp cold
+    melts_s: float = 0.0  # it goes on melting it for so long
+    cycle_s: float = math.inf  # when its next cycle against legionella begins
+    cycles: bool = False
+    sterile_s: float = 0.0  # how long the tank has been hot enough
+    sterile_at_s: float = 0.0
 
     def advance(self, now_s: float, step_s: float) -> None:
         """Heat flows over the step that ends now; then its own thermostat looks."""
@@ -144,6 +151,8 @@ class House:
             self._flow(outdoor_c, drawn, part_s)
             left_s -= part_s
         self.reins.turn(now_s)
+        self._freeze(outdoor_c, step_s)
+        self._sterilise(now_s, step_s)
         self._thermostat(now_s)
 
     def next_event_s(self, now_s: float) -> float:
@@ -159,7 +168,10 @@ class House:
         if abs(speed) > 1e-7:
             events += [(goal - self.air_c) / speed for goal in goals if (goal - self.air_c) / speed > 0]
         if self._heats_tank():
-            events.append((51.0 - self.tank_c) * 8e5 / max(1.0, self.power_w * self.heat_ratio))
+            events.append(max(1.0, 51.0 - self.tank_c) * 8e5 / max(1.0, self.power_w * self.heat_ratio))
+        events += [s for s in (self.melts_s, self.cycle_s - now_s, ICE_S - self.ice_s) if s > 0]
+        if self.cycles:
+            events.append(60.0)
         if self.showers:
             drawn_w = 40.0 + sum(spell.value for spell in self.showers.at(now_s))
             speed = (self.power_w * self.heat_ratio * self._heats_tank() - drawn_w) / 8e5
@@ -182,8 +194,24 @@ class House:
         self.walls_c += between_w * step_s / self.walls_j_k
         self.register_ws += self.power_w * step_s
 
+    def _freeze(self, outdoor_c: float, step_s: float) -> None:
+        """A heat pump collects ice while it runs in the cold, and melts it."""
+        self.melts_s = max(0.0, self.melts_s - step_s)
+        if self.heat_ratio > 1 and self.on and outdoor_c < 4 and not self.melts_s:
+            self.ice_s += step_s
+        if self.ice_s >= ICE_S:
+            self.ice_s, self.melts_s = 0.0, MELTS_S
+
+    def _sterilise(self, now_s: float, step_s: float) -> None:
+        """Once a week the tank is kept hot for a while."""
+        self.sterile_s = self.sterile_s + step_s if self.tank_c >= 60.0 else 0.0
+        self.cycles = self.cycles or now_s >= self.cycle_s
+        if self.cycles and self.sterile_s >= 2000.0:
+            self.cycles, self.sterile_at_s, self.cycle_s = False, now_s, self.cycle_s + 7 * 86_400.0
+
     def _thermostat(self, now_s: float) -> None:
-        self.tank_wants = self.tank_c < (50.0 if self.tank_wants else 43.0)
+        low_c, high_c = (61.0, 62.0) if self.cycles else (43.0, 50.0)
+        self.tank_wants = self.tank_c < (high_c if self.tank_wants else low_c)
         self.room_wants = self.air_c < (self.set_c + 0.3 if self.room_wants else self.set_c - 0.3)
         wants = self.room_wants or (self.tank_wants and self.showers is not None)
         level_w = self.reins.level_w

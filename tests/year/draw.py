@@ -24,6 +24,7 @@ from tests.year.nature import DAY_S, HOUR_S, START_UTC_S, Spells
 
 KWH_WS = 3_600_000
 WATER_MIN_C = 40.0
+OUTSIDE = ("outdoor_c", "defrost", "legionella")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Drawn:
     knows_soc: bool
     sees_air: bool
     sees_water: bool
+    sees_outside: bool
     battery_kwh: float
     room_min_c: float
     ready_h: float
@@ -74,8 +76,11 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
     loss_w_k = random.uniform(130, 230)
     house = House(weather, showers, Reins(10, 900), nominal_w, heat_ratio, loss_w_k)
     house.care_c = (room_min_c, room_min_c + 0.3)
+    if showers:
+        house.cycle_s = random_of(seed, 3).uniform(1, 6) * DAY_S + 2.5 * HOUR_S
     house.water_care_c = (WATER_MIN_C, WATER_MIN_C + 3) if showers else ()
-    assets.append(Asset("heat", AssetClass.HEAT, nominal_w, ability))
+    sources = {name: (f"heat.{name}",) for name in OUTSIDE} if showers and seed % 4 != 1 else {}
+    assets.append(Asset("heat", AssetClass.HEAT, nominal_w, ability, sources=sources))
     appliances["heat"] = house
     if seed % 3 == 0:
         ability = Ability((0,), fallback=FallbackBy.DEVICE, lease_s=900)
@@ -92,7 +97,8 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
     ]
     gaps = {name: nature.poisson(random, 40 * DAY_S, 60, 6 * HOUR_S) for name in names}
     gaps |= {f"{a.id}.online": nature.poisson(random, 40 * DAY_S, 30, 3 * HOUR_S) for a in assets}
-    gaps["heat.water_c"] = nature.poisson(Random(seed + 2), 20 * DAY_S, 60, 6 * HOUR_S)
+    for n, name in enumerate(("water_c", *OUTSIDE)):
+        gaps[f"heat.{name}"] = nature.poisson(random_of(seed, 4 + n), 20 * DAY_S, 60, 6 * HOUR_S)
     gaps["boundary"] = nature.poisson(random, 15 * DAY_S, 10, 3 * HOUR_S)
     drawn = Drawn(
         tuple(assets),
@@ -103,6 +109,7 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
         knows_soc=seed % 4 != 3,
         sees_air=bool(seed % 2),
         sees_water=showers is not None and seed % 7 != 6,
+        sees_outside=bool(sources),
         battery_kwh=battery_kwh,
         room_min_c=room_min_c,
         ready_h=7.0,
@@ -113,6 +120,11 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
         clock_jumps=nature.poisson(random, 25 * DAY_S, 600, 5 * HOUR_S),
     )
     return drawn, appliances, Kitchen(nature.cooking(random), Random(seed + 1))
+
+
+def random_of(seed: int, part: int) -> Random:
+    """What is drawn for one part of a home, whatever else is drawn."""
+    return Random(1_000_003 * part + seed)
 
 
 def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
@@ -133,7 +145,14 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
             rest_s=3600,
             min_run_s=600,
             min_rest_s=600,
-            care=Care(starts_per_hour=3, starts_per_day=8),
+            care=Care(
+                starts_per_hour=3,
+                starts_per_day=8,
+                frost_c=-5.0,
+                frost_hold_s=3600,
+                outdoor_min_c=-10.0,
+                legionella_every_days=8.0 if drawn.sees_outside else None,
+            ),
         ),
         "bricks": Limits(longest_hold_s=21_600, rest_s=3600, schedule=Timetable(dear)),
         "freezer": Limits(

@@ -197,10 +197,19 @@ class Home:
             water = self._reading(f"{id_}.water_c", appliance.tank_c, 0.1, 20.0)
             water = water if self.drawn.sees_water else None
             running = Reading(float(appliance.on), 1.0, f"{id_}.running")
-            return replace(state, room_c=room, water_c=water, running=running)
+            state = replace(state, room_c=room, water_c=water, running=running)
+            return self._outside(state, appliance) if self.drawn.sees_outside else state
         if isinstance(appliance, Cold) and self.drawn.sees_air:
             return replace(state, air_c=self._reading(f"{id_}.air_c", appliance.air_c, 0.1, 20.0))
         return state
+
+    def _outside(self, state: AssetState, house: House) -> AssetState:
+        return replace(
+            state,
+            outdoor_c=self._reading("heat.outdoor_c", house.weather.outdoor_c(self.now_s), 0.1, 300.0),
+            defrost=self._reading("heat.defrost", float(house.melts_s > 0)),
+            legionella=self._reading("heat.legionella", float(house.cycles)),
+        )
 
     def _boundary(self) -> Reading | None:
         if self.drawn.gaps["boundary"].at(self.now_s):

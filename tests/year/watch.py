@@ -31,6 +31,7 @@ class Watch:
     decisions: int = 0
     _cold_s: dict[str, float] = field(default_factory=dict)
     _tepid_s: float = 0.0
+    _disturbs_s: float = 0.0
     _held_s: dict[str, float] = field(default_factory=dict)
     _over_s: float = 0.0
     _was: dict[str, int | None] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Watch:
                     home, asset.id, appliance, step_s, held=held and setpoint.reason not in RANKS_HIGHER
                 )
                 self._water(home, appliance, step_s, held=held and setpoint.reason not in RANKS_HIGHER)
+                self._outside(home, appliance, step_s, held=held and setpoint.reason not in RANKS_HIGHER)
             if isinstance(appliance, Cold) and appliance.reins.level_w == 0:
                 self._food(home, asset.id, appliance)
             if isinstance(appliance, Car):
@@ -100,6 +102,19 @@ class Watch:
         if self._tepid_s > 600 + SLACK_S:
             self._report(home, f"heat held for {self._tepid_s:.0f} s at {house.tank_c:.1f} °C of hot water")
 
+    def _outside(self, home: Home, house: House, step_s: float, *, held: bool) -> None:
+        """Not held in a defrost, in a cycle against legionella or long after the last; nor in deep cold."""
+        if not home.drawn.sees_outside:
+            return
+        overdue = home.now_s - house.sterile_at_s > 8 * DAY_S
+        resting_s = 600 if overdue or house.weather.outdoor_c(home.now_s) < -10.3 else 0
+        disturbs = held and (house.melts_s > 0 or house.cycles or resting_s > 0)
+        self._disturbs_s = self._disturbs_s + step_s if disturbs else 0.0
+        if self._disturbs_s > resting_s + SLACK_S:
+            outside = f"{house.weather.outdoor_c(home.now_s):.1f} °C outside"
+            what = f"ice {house.melts_s:.0f} s, cycle {house.cycles}, overdue {overdue}, {outside}"
+            self._report(home, f"heat held for {self._disturbs_s:.0f} s: {what}")
+
     def _may_charge(self, home: Home, id_: str, car: Car) -> bool:
         """The hold of a car begins with it, and one at its maximum is held for as long as it is there."""
         charge = home.limits[id_].charge
@@ -116,12 +131,18 @@ class Watch:
         self._held_s[id_] = self._held_s.get(id_, 0.0) + step_s if held else 0.0
         limits = home.limits[id_]
         most_s = limits.longest_hold_s
+        if id_ == "heat" and home.drawn.sees_outside and self._is_frosty(home):
+            most_s = min(most_s, limits.care.frost_hold_s)
         if home.appliances[id_].reins.level_w == 0:
             most_s = min(most_s, limits.longest_off_s)
         most_s += limits.min_rest_s  # a compressor that was just stopped rests first
         if self._held_s[id_] > most_s + SLACK_S:
             self._report(home, f"{id_} held for {self._held_s[id_]:.0f} s")
             self._held_s[id_] = 0.0
+
+    def _is_frosty(self, home: Home) -> bool:
+        house = home.appliances["heat"]
+        return isinstance(house, House) and house.weather.outdoor_c(home.now_s) < -5.3
 
     def _fuse(self, home: Home, step_s: float) -> None:
         """Above the fuse for no longer than the meter and the slowest device take."""

@@ -64,6 +64,11 @@ def level_since_s(memory: AssetMemory) -> float | None:
     return memory.held_since_s if memory.moved_s is None else memory.moved_s
 
 
+def rests(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether it was held off so shortly ago that it stays off."""
+    return _rests(snapshot, asset, snapshot.limit(asset.id), snapshot.memory.of(asset.id)) is not None
+
+
 def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
     """Seconds to the end of the longest off, whether it is off already or is switched off now."""
     limits, memory = snapshot.limit(asset.id), snapshot.memory.of(asset.id)

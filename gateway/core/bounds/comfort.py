@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from gateway.core.bounds import frost
 from gateway.core.bounds.override import is_paused_car
 from gateway.core.model import (
     Asset,
@@ -120,14 +121,16 @@ def _water_cold(snapshot: Snapshot, asset: Asset, limits: Limits) -> Bound | Non
 
 
 def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
-    if held_in_all_s(memory, snapshot.now_s) < limits.longest_hold_s or is_paused_car(snapshot, asset):
+    longest_s = frost.longest_hold_s(snapshot, asset, limits)
+    if held_in_all_s(memory, snapshot.now_s) < longest_s or is_paused_car(snapshot, asset):
         return None
     left_s = limits.rest_s
     if memory.held_w is None:
         left_s -= snapshot.now_s - (memory.let_go_s if memory.let_go_s is not None else snapshot.now_s)
         if left_s <= 0:
             return None
-    text = f"held for {_minutes(limits.longest_hold_s)}, the longest allowed; rests {_minutes(left_s)} more"
+    when = " in such frost" if longest_s < limits.longest_hold_s else ""
+    text = f"held for {_minutes(longest_s)}, the longest allowed{when}; rests {_minutes(left_s)} more"
     bound = _let_run(asset, text, until_s=snapshot.now_s + left_s)
     at_least_w = _scheduled_w(snapshot, asset, limits)
     return replace(bound, reason=HELD_FOR_LONG[asset.asset_class], at_least_w=at_least_w)
