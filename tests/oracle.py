@@ -81,6 +81,45 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     return within or _rests(snapshot, asset) or _tight(snapshot, asset) or _is_full(snapshot, asset)
 
 
+def blocks_of_a_day(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Held in so many blocks within a day and for so long in all; but for what the household wants itself."""
+    was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
+    if was is None or held_w is None or limits.blocks_per_day is None:
+        return True
+    excused = (
+        _is_scheduled(snapshot, asset, held_w) or _is_full(snapshot, asset) or _is_too_warm(snapshot, asset)
+    )
+    excused = excused or _rests(snapshot, asset) or _tight(snapshot, asset)
+    begun = sum(snapshot.now_s - block.start_s < 86_400 - ROUNDING_S for block in was.blocks)
+    often = not _is_of_a_block(snapshot, asset, was) and begun >= limits.blocks_per_day
+    return excused or not (often or _held_today_s(snapshot, asset, was) > limits.held_per_day_s + ROUNDING_S)
+
+
+def _is_of_a_block(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> bool:
+    """One that goes on, or has not rested yet."""
+    rest_s = snapshot.limits[asset.id].rest_s + ROUNDING_S
+    return was.dispatched_since_s is not None or any(snapshot.now_s - b.end_s < rest_s for b in was.blocks)
+
+
+def _held_today_s(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> float:
+    """Of each block as much as may be of the last day."""
+    found, most_s = 0.0, snapshot.limits[asset.id].longest_hold_s
+    for n, block in enumerate(was.blocks, 1):
+        goes_on = n == len(was.blocks) and was.dispatched_since_s is not None
+        more_s = snapshot.now_s - (was.dispatched_since_s or 0.0) if goes_on else 0.0
+        left_s = 86_400 if goes_on else block.end_s - (snapshot.now_s - 86_400)
+        found += max(0.0, min(block.held_s + more_s, left_s)) if block.held_s < 1e9 else most_s
+    return found
+
+
+def _is_too_warm(snapshot: Snapshot, asset: Asset) -> bool:
+    """Warm enough that it may be held off for that: within the hysteresis of a maximum."""
+    table, room_c = snapshot.limits[asset.id].room_max_c, _value(snapshot.states[asset.id].room_c)
+    values = [span.value for span in table.spans] + [v for v in (table.otherwise,) if v is not None]
+    hysteresis_c = snapshot.limits[asset.id].hysteresis_c
+    return room_c is not None and any(room_c > most_c - hysteresis_c for most_c in values)
+
+
 def _held_in_all_s(snapshot: Snapshot, was: AssetMemory) -> float:
     until_s = snapshot.now_s if was.scheduled_since_s is None else was.scheduled_since_s
     return was.held_s if was.held_since_s is None else was.held_s + until_s - was.held_since_s
@@ -212,6 +251,7 @@ def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
     runs = runs or _is_started_enough(snapshot, asset) or _was_colder(snapshot, asset)
     outside = (defrost, after_defrost, deep_cold, legionella)
     runs = runs or any(not limit(snapshot, asset, min(levels)) for limit in outside)
+    runs = runs or _tight(snapshot, asset)
     return held_w == min(levels) or not _is_full(snapshot, asset) or runs
 
 
@@ -266,6 +306,7 @@ LIMITS = (
     room_minimum,
     water_minimum,
     longest_hold,
+    blocks_of_a_day,
     defrost,
     after_defrost,
     deep_cold,
@@ -323,7 +364,8 @@ def _lingers(snapshot: Snapshot, asset: Asset) -> bool:
     if was is None:
         return False
     cold = was.too_cold or was.water_cold or _was_colder(snapshot, asset)
-    return cold or was.too_empty or was.late_for_utc_s is not None
+    over_day_s = _held_today_s(snapshot, asset, was) - snapshot.limits[asset.id].held_per_day_s
+    return cold or was.too_empty or was.late_for_utc_s is not None or abs(over_day_s) < ROUNDING_S
 
 
 def _was_colder(snapshot: Snapshot, asset: Asset) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gateway.core import reckoning
-from gateway.core.bounds import care, charge, comfort, frost, hygiene, override, supply
+from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, override, supply
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
 from gateway.core.model import (
@@ -24,7 +24,16 @@ from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, s
 
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough,
 # and a defrost does not wait for the compressor's rest.
-RULES = (supply.bound, frost.bound, hygiene.bound, care.bound, override.bound, charge.bound, comfort.bound)
+RULES = (
+    supply.bound,
+    frost.bound,
+    hygiene.bound,
+    care.bound,
+    override.bound,
+    charge.bound,
+    comfort.bound,
+    blocks.bound,
+)
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -139,6 +148,7 @@ def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[flo
     if setpoint.at_most_w is not None:
         longest_s = frost.longest_hold_s(snapshot, asset, limits)
         edges += [*care.edges_s(snapshot, asset), *hygiene.edges_s(snapshot, asset)]
+        edges += blocks.edges_s(snapshot, asset)
         edges.append(longest_s - comfort.held_in_all_s(memory, snapshot.now_s))
         if memory.held_w is None:
             edges += [longest_s, limits.min_rest_s]

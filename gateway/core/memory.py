@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.core import charging, reckoning
 from gateway.core.base_load import base_load
-from gateway.core.bounds import care, charge, comfort, frost, hygiene, supply
+from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, supply
 from gateway.core.bounds.override import lasts
 from gateway.core.demand import RUNS_ABOVE, quiet_since_s
 from gateway.core.model import (
@@ -80,6 +80,11 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             defrosted_s=moved(was.defrosted_s),
             cycle_since_s=None,  # whether it went on meanwhile nobody saw
             hot_since_s=None,
+            blocks=tuple(
+                replace(block, start_s=block.start_s + shift_s, end_s=block.end_s + shift_s)
+                for block in was.blocks
+            ),
+            dispatched_since_s=moved(was.dispatched_since_s),
         )
         assets[id_] = _untimed(now, now_s) if elapsed_s is None else now
     return Memory(
@@ -108,7 +113,7 @@ def _moved(mark: Mark, shift_s: float) -> Mark:
 def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
     """What may be believed where nobody knows how long ago it was."""
     return replace(
-        was,
+        blocks.untimed(was, now_s),
         running_since_s=now_s if was.running else None,
         held_since_s=now_s if was.held_w is not None else None,
         let_go_s=now_s if was.held_w is None else was.let_go_s,
@@ -153,6 +158,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
         now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None, moved_s=since_s)
     now = care.remembered(snapshot, asset, was, now)
     now = supply.remembered(snapshot, asset, plan.setpoint(asset.id), was, now)
+    now = blocks.remembered(snapshot, asset, plan, now)
     return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)
 
 

@@ -309,7 +309,8 @@ class Limits:
     Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
     `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
     a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it. `water_min_c`: the
-    same for the hot water, and `water_hysteresis_c` for its way back.
+    same for the hot water, and `water_hysteresis_c` for its way back. Within any 86,400 s instructions hold
+    it in `blocks_per_day` blocks at most (None: as many as they like) and for `held_per_day_s` in all.
     Care: `min_run_s` a started compressor runs, `min_rest_s` what was held off stays so; `longest_off_s` of
     one switching-off, `shortest_on_s` between two of them; `care` for the rest.
     `schedule` is the household's own wish: the most it wants the asset to draw (W).
@@ -323,6 +324,8 @@ class Limits:
     water_hysteresis_c: float = 3.0
     longest_hold_s: float = math.inf
     rest_s: float = 0.0
+    blocks_per_day: int | None = None
+    held_per_day_s: float = math.inf
     min_run_s: float = 0.0
     min_rest_s: float = 0.0
     longest_off_s: float = math.inf
@@ -550,6 +553,15 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Holds by instructions with less than a full rest between them: from when to when, and their length."""
+
+    start_s: float
+    end_s: float
+    held_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class AssetMemory:
     """What must be known of an asset's past. Monotonic seconds; None: has not happened."""
 
@@ -586,6 +598,8 @@ class AssetMemory:
     cycle_since_s: float | None = None  # since when a cycle against legionella runs
     hot_since_s: float | None = None  # since when its water is hot enough to kill them
     clean_utc_s: float | None = None  # UTC: when that was last done, or first looked at
+    blocks: tuple[Block, ...] = ()  # of the last day, in order; the last one may go on
+    dispatched_since_s: float | None = None  # since when the last one goes on; None: it does not
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (8, Memory),
+    "memory": (9, Memory),
     "entry": (3, Entry),
     "meter": (1, Meter),
 }
@@ -93,6 +93,12 @@ def _with_heat(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_blocks(body: Any) -> Any:
+    """Before the blocks of a day were counted."""
+    new: dict[str, Any] = {"blocks": [], "dispatched_since_s": None}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -115,6 +121,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 5): _with_turns,
     ("memory", 6): _with_own_fuses,
     ("memory", 7): _with_heat,
+    ("memory", 8): _with_blocks,
     ("entry", 1): _with_vector,
     ("entry", 2): _with_answer,
 }

@@ -26,6 +26,7 @@ FROST_C, FROST_HOLD_S = -5.0, 3600.0  # modbus reference C3
 OUTDOOR_MIN_C = -10.0  # colder than British heat pumps are laid out for: what is lost is not made up for
 LEGIONELLA_EVERY_DAYS = 8.0  # modbus reference C4
 WATER_MIN_C, WATER_LEAST_C, WATER_MOST_C = 40.0, 35.0, 60.0  # above 60 °C it scalds; modbus reference C4
+BLOCKS_PER_DAY, HELD_PER_DAY_S = 3, 18_000.0  # of heat, modbus reference C1
 REST_S = 3600.0  # an hour between holds, modbus reference C1
 COLD_OFF_S = {"fridge": 1800.0, "freezer": 3600.0}  # longest off, plugs reference 8
 COLD_OFF_MOST_S = {"fridge": 7200.0, "freezer": 14_400.0}  # food spoils; the household may only tighten
@@ -68,8 +69,8 @@ def _weekly(value: object) -> object:
 
 
 class Comfort(Section):
-    """The household's comfort: room band (°C, a number or by time), hot water (°C, of the tank), and how long
-    a hold may be."""
+    """The household's comfort: room band (°C, a number or by time), hot water (°C, of the tank), how long a
+    hold may be, and how often and how long in all within a day."""
 
     room_min_c: Weekly = Weekly()
     room_max_c: Weekly = Weekly()
@@ -79,6 +80,8 @@ class Comfort(Section):
     water_hysteresis_c: Annotated[Number, Field(ge=0, le=10)] = 3.0
     longest_hold_s: Annotated[Seconds, Field(gt=0)] | None = None
     rest_s: Seconds = REST_S
+    blocks_per_day: Annotated[Whole, Field(ge=1, le=24)] | None = None
+    held_per_day_s: Annotated[Number, Field(gt=0, le=86_400)] | None = None
 
     @field_validator("room_min_c", "room_max_c", mode="before")
     @classmethod

@@ -13,10 +13,12 @@ from gateway.core.timetable import Clock, Row, moments, spans
 from gateway.daemon import household
 from gateway.daemon.config import Config
 from gateway.daemon.household import (
+    BLOCKS_PER_DAY,
     COLD_AIR_MAX_C,
     COLD_ON_S,
     COLD_REST_S,
     COLD_STARTS,
+    HELD_PER_DAY_S,
     LEGIONELLA_EVERY_DAYS,
     WATER_MIN_C,
     Weekly,
@@ -60,6 +62,8 @@ def limits_of(config: Config, utc_s: float) -> Mapping[str, Limits]:
             water_hysteresis_c=comfort.water_hysteresis_c,
             longest_hold_s=_longest_hold_s(section),
             rest_s=comfort.rest_s,
+            blocks_per_day=_blocks_per_day(section),
+            held_per_day_s=_held_per_day_s(section),
             min_run_s=compressor_s if care.min_run_s is None else care.min_run_s,
             min_rest_s=_min_rest_s(section),
             longest_off_s=math.inf if care.off_most_s is None else care.off_most_s,
@@ -148,6 +152,21 @@ def _longest_hold_s(section: AssetSection) -> float:
     if section.care.off_most_s is not None:
         return math.inf  # its longest off says it
     return LONGEST_HOLD_S[section.asset_class]
+
+
+def _blocks_per_day(section: AssetSection) -> int | None:
+    if section.asset_class is not AssetClass.HEAT:
+        return None
+    most = section.comfort.blocks_per_day
+    return BLOCKS_PER_DAY if most is None else most
+
+
+def _held_per_day_s(section: AssetSection) -> float:
+    """At least one longest hold."""
+    if section.asset_class is not AssetClass.HEAT:
+        return math.inf
+    most_s = section.comfort.held_per_day_s
+    return max(HELD_PER_DAY_S, _longest_hold_s(section)) if most_s is None else most_s
 
 
 def _offset_s(zone: ZoneInfo, utc_s: float) -> int:

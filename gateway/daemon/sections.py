@@ -218,6 +218,9 @@ class AssetSection(Section):
         heat = {name: getattr(self, name) for name in ("water_c", "outdoor_c", "defrost", "legionella")}
         if self.asset_class is not AssetClass.HEAT and (named := _said(heat)):
             raise ValueError(f'{named} is of what heats; class = "heat" would be right, or remove it')
+        day = {name: getattr(self.comfort, name) for name in ("blocks_per_day", "held_per_day_s")}
+        if self.asset_class is not AssetClass.HEAT and (named := _said(day)):
+            raise ValueError(f'comfort.{named} is of what heats; class = "heat" would be right, or remove it')
         plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
         plug["air_max_c"] = care.air_max_c
         if self.asset_class is not AssetClass.PLUG and (named := _said(plug)):

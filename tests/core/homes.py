@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from gateway.core.model import (
@@ -11,6 +13,7 @@ from gateway.core.model import (
     AssetMemory,
     AssetState,
     BaseLoad,
+    Block,
     Care,
     Charge,
     Circuit,
@@ -49,6 +52,31 @@ abilities = st.sampled_from(
         Ability(),
     ]
 )
+# Blocks of a day: how long ago each began, and its minutes.
+DAYS: list[tuple[tuple[float, int], ...]] = [
+    (),
+    ((7000.0, 110),),
+    ((86_399.0, 60), (20_000.0, 60)),
+    ((90_000.0, 120), (50_000.0, 60), (9000.0, 90)),
+]
+# What frost and hygiene ask for, and what was seen of them.
+OUTSIDE: list[dict[str, Any]] = [
+    {},
+    {},
+    {"frost_c": -5.0, "frost_hold_s": 3600.0, "outdoor_min_c": -10.0},
+    {"frost_c": -5.0, "frost_hold_s": 600.0, "off_may_freeze": True},
+    {"legionella_every_days": 1.0},
+    {"outdoor_min_c": -10.0, "legionella_every_days": 8.0},
+]
+SEEN_OUTSIDE: list[dict[str, float]] = [
+    {},
+    {},
+    {"defrosted_s": NOW - 599, "outdoor_c": -5.5},
+    {"defrosted_s": NOW - 601, "outdoor_c": -10.5, "cycle_since_s": NOW - 601},
+    {"outdoor_c": -0.5, "hot_since_s": NOW - 1801, "clean_utc_s": UTC - 43_201},
+    {"outdoor_c": 1.0, "hot_since_s": NOW - 1799, "clean_utc_s": UTC - 640_000},
+    {"clean_utc_s": UTC - 690_000, "cycle_since_s": NOW - 599},
+]
 SEEN = dict.fromkeys(("outdoor_c", "defrost", "legionella"), ("x.y",))
 seconds = st.integers(-7200, 7200).map(float)
 
@@ -105,11 +133,7 @@ def cares(draw: st.DrawFn) -> Care:
         starts_per_hour=draw(st.none() | st.integers(1, 3)),
         starts_per_day=draw(st.none() | st.integers(1, 4)),
         air_max_c=draw(st.none() | st.sampled_from([-15.0, 8.0])),
-        frost_c=draw(st.none() | st.just(-5.0)),
-        frost_hold_s=draw(st.sampled_from([600.0, 3600.0])),
-        outdoor_min_c=draw(st.none() | st.just(-10.0)),
-        off_may_freeze=draw(st.booleans()),
-        legionella_every_days=draw(st.none() | st.sampled_from([1.0, 8.0])),
+        **draw(st.sampled_from(OUTSIDE)),
     )
 
 
@@ -120,6 +144,8 @@ def limits(draw: st.DrawFn) -> Limits:
         room_max_c=draw(timetables(21, 24)),
         water_min_c=draw(st.none() | st.just(40.0)),
         longest_hold_s=draw(st.sampled_from([600.0, 7200.0])),
+        blocks_per_day=draw(st.none() | st.integers(1, 3)),
+        held_per_day_s=draw(st.sampled_from([float("inf"), 9000.0])),
         rest_s=draw(st.sampled_from([0.0, 60.0, 3600.0])),
         min_run_s=draw(st.sampled_from([0.0, 600.0])),
         min_rest_s=draw(st.sampled_from([0.0, 600.0])),
@@ -139,6 +165,8 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
     held_w = draw(st.none() | st.sampled_from(levels)) if levels else None
     held_s = draw(st.sampled_from([0.0, 100.0, 7200.0]))
     let_go = None if held_w is not None else draw(st.none() | st.just(since))
+    blocks = tuple(Block(NOW - ago, NOW - ago + 60 * n, 50.0 * n) for ago, n in draw(st.sampled_from(DAYS)))
+    goes_on = blocks and held_w is not None and draw(st.booleans())
     cold, warm = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
     register = draw(st.none() | st.integers(0, 40 * 3_600_000))
     mark = Mark(since, register, "x.y" if register is not None else "")
@@ -159,16 +187,13 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         moved_s=None if held_w is None else draw(st.none() | st.sampled_from([NOW - 1, NOW - 9, NOW - 11])),
         starts_s=tuple(sorted(NOW - draw(st.integers(1, 90_000)) for _ in range(draw(st.integers(0, 4))))),
         water_cold=draw(st.booleans()),
+        blocks=blocks, dispatched_since_s=blocks[-1].end_s if goes_on else None,
         turn=draw(st.none() | st.builds(Turn, st.sampled_from([NOW - 1, NOW - 9, NOW - 11, NOW - 40]),
                                         st.integers(0, 3000), st.integers(3000, 8000))),
         short_s=draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])),
         starved_s=draw(st.none() | st.sampled_from([NOW - 1, NOW - 899, NOW - 901])),
         fed_s=draw(st.none() | st.sampled_from([NOW - 1000, NOW - 1799, NOW - 1801])),
-        defrosted_s=draw(st.none() | st.sampled_from([NOW - 599, NOW - 601])),
-        outdoor_c=draw(st.none() | st.floats(-12, 2)),
-        cycle_since_s=draw(st.none() | st.sampled_from([NOW - 599, NOW - 601])),
-        hot_since_s=draw(st.none() | st.sampled_from([NOW - 1799, NOW - 1801])),
-        clean_utc_s=draw(st.none() | st.sampled_from([UTC + 9, UTC - 43_201, UTC - 640_000, UTC - 690_000])),
+        **draw(st.sampled_from(SEEN_OUTSIDE)),
     )  # fmt: skip
 
 

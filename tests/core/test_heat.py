@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.core.availability import scopes
 from gateway.core.bind import state_of
@@ -17,6 +19,7 @@ from gateway.core.model import (
     AssetClass,
     AssetMemory,
     AssetState,
+    Block,
     Care,
     Extent,
     Instruction,
@@ -324,3 +327,120 @@ def test_a_restart_during_a_defrost_counts_as_one_that_has_just_ended() -> None:
     was = Memory(NOW, {"hp": AssetMemory(defrosted_s=NOW - 500)})
     assert resume(was, 50.0, 10.0).of("hp").defrosted_s == -460.0
     assert resume(was, 50.0, None).of("hp").defrosted_s == 50.0
+
+
+# --- blocks of a day ----------------------------------------------------------------------------------
+
+DAILY = Limits(longest_hold_s=2 * HOUR, rest_s=HOUR, blocks_per_day=3, held_per_day_s=5 * HOUR)
+
+
+def lived(now: Snapshot, asked: list[tuple[float, float]], hours: float) -> tuple[Snapshot, list[int | None]]:
+    """Five minutes at a time, with an instruction from and to each of these hours."""
+    orders = tuple(cap(UTC + a * HOUR, UTC + b * HOUR, f"i{n}") for n, (a, b) in enumerate(asked))
+    levels, now = [], replace(now, instructions=orders)
+    for _ in range(round(12 * hours)):
+        levels.append(held(now))
+        now = later(now, 300)
+    return now, levels
+
+
+def test_a_fourth_block_within_a_day_waits_for_the_day_to_end() -> None:
+    asked = [(0, 1), (3, 4), (6, 7), (9, 10)]
+    now, levels = lived(home(DAILY), asked, 9)
+    assert levels.count(0) == 36
+    plan = decide(now)
+    assert (plan.setpoints[0].at_most_w, plan.given[0].reason) == (None, Reason.COMFORT_LIMIT)
+    assert text(plan) == "held 3 times within a day, the most allowed"
+    (offer, *_) = scopes(replace(now, instructions=()))
+    assert offer.down.after_s == pytest.approx(15 * HOUR)
+    again = replace(now, instructions=(), now_s=now.now_s + 15 * HOUR, utc_s=now.utc_s + 15 * HOUR)
+    assert held(replace(again, instructions=(cap(id_="new"),))) == 0
+
+
+def test_holds_with_less_than_a_rest_between_them_are_one_block() -> None:
+    asked = [(0, 0.5), (1, 1.5), (2, 2.5), (3, 3.5), (7, 8)]
+    now, levels = lived(home(DAILY), asked, 8)
+    assert levels.count(0) == 6 * 4 + 12
+    starts = [block.start_s for block in now.memory.of("hp").blocks]
+    assert starts == [NOW, NOW + 7 * HOUR]
+
+
+def test_the_hours_of_a_day_end_a_hold_and_those_of_the_day_before_are_free_again() -> None:
+    daily = replace(DAILY, blocks_per_day=9)
+    now, levels = lived(home(daily), [(0, 2), (4, 6), (8, 10)], 9.5)
+    assert levels[8 * 12 :] == [0] * 12 + [None] * 6
+    assert text(decide(now)) == "held for 5 h within a day, the most allowed"
+    assert decide(now).next_change_s <= 14.5 * HOUR + 1
+    _, levels = lived(home(daily), [(0, 2), (4, 6), (8, 9), (24, 26), (28, 30), (32, 34)], 34)
+    assert levels[24 * 12 :].count(0) == 12 * 5
+
+
+def test_how_long_a_hold_may_still_be_is_known_and_offered() -> None:
+    now, _ = lived(home(replace(DAILY, blocks_per_day=9)), [(0, 2), (4, 6)], 8)
+    assert decide(replace(now, instructions=(cap(id_="new"),))).next_change_s == pytest.approx(HOUR)
+    (offer, *_) = scopes(replace(now, instructions=()))
+    assert (offer.down.for_s, offer.down.until) == (pytest.approx(HOUR), Reason.COMFORT_LIMIT)
+
+
+def test_what_the_household_and_its_limits_hold_is_no_block() -> None:
+    scheduled = replace(DAILY, schedule=Timetable(otherwise=0))
+    now, levels = lived(home(scheduled), [], 12)
+    assert (set(levels), now.memory.of("hp").blocks) == ({0}, ())
+    warm = home(replace(DAILY, room_max_c=Timetable(otherwise=23)), states=seen(room_c=24.0))
+    now, _ = lived(warm, [], 4)
+    assert now.memory.of("hp").blocks == ()
+    used = AssetMemory(blocks=(Block(NOW - 9 * HOUR, NOW - 2 * HOUR, 5 * HOUR),))
+    assert held(home(scheduled, used)) == 0
+    assert held(home(DAILY, used)) is None
+    assert held(replace(warm, memory=Memory(NOW - 1, {"hp": used}))) == 0
+
+
+def test_what_a_limit_leaves_of_a_hold_is_of_a_block_too() -> None:
+    stepped = replace(PUMP, ability=Ability((0,), (600, 2400), 100, lease_s=120))
+    often = replace(DAILY, care=Care(starts_per_hour=1))
+    now = home(often, AssetMemory(starts_s=(NOW - 60,)), stepped)
+    assert held(now) == 600
+    assert len(later(now, 1).memory.of("hp").blocks) == 1
+    scheduled = replace(DAILY, schedule=Timetable(otherwise=0))
+    mild = replace(cap(), steps=(Step(UTC - 60, UTC + 600, Kind.CAP, 1000),))
+    assert later(home(scheduled, asset=stepped, instructions=(mild,)), 1).memory.of("hp").blocks == ()
+
+
+def test_a_return_that_is_delayed_is_of_the_block() -> None:
+    step = Step(UTC - 600, UTC + 300, Kind.CAP, 0)
+    delayed = replace(cap(), steps=(step,), end_delay_s=600)
+    now = later(later(home(DAILY, instructions=(delayed,)), 300), 600)
+    assert later(now, 1).memory.of("hp").blocks == (Block(NOW, NOW + 900, 900.0),)
+
+
+def test_the_blocks_of_a_day_are_kept_over_a_restart_and_untimed_they_were_all_today() -> None:
+    blocks = (Block(NOW - 23 * HOUR, NOW - 21 * HOUR, 2 * HOUR), Block(NOW - HOUR, NOW - HOUR, 0.0))
+    was = Memory(NOW, {"hp": AssetMemory(blocks=blocks, dispatched_since_s=NOW - HOUR)})
+    timed = resume(was, 50.0, 10.0).of("hp")
+    assert timed.blocks[0] == Block(40 - 23 * HOUR, 40 - 21 * HOUR, 2 * HOUR)
+    assert timed.dispatched_since_s == 40 - HOUR
+    untimed = resume(was, 50.0, None)
+    often = replace(home(replace(DAILY, blocks_per_day=2), memory=untimed, instructions=()), now_s=60.0)
+    let_go = later(often, 20 * HOUR, instructions=(cap(end=UTC + 9 * DAY),))
+    assert text(decide(let_go)) == "held 2 times within a day, the most allowed"
+    long = replace(let_go, limits={"hp": replace(DAILY, held_per_day_s=4 * HOUR)})
+    assert text(decide(long)) == "held for 4 h within a day, the most allowed"
+    assert held(replace(long, limits={"hp": replace(DAILY, held_per_day_s=4.1 * HOUR)})) == 0
+
+
+def test_without_such_limits_no_blocks_are_kept() -> None:
+    now, _ = lived(home(Limits()), [(0, 1)], 2)
+    assert now.memory.of("hp").blocks == ()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 250), st.integers(1, 24)), max_size=30))
+def test_over_two_days_no_orders_hold_it_more_often_or_longer(asked: list[tuple[int, int]]) -> None:
+    hours = [(start / 5, (start + lasts) / 5) for start, lasts in asked]
+    _, levels = lived(home(DAILY), hours, 52)
+    found = [n for n, level in enumerate(levels) if level == 0]
+    begun = [n for n in found if not any(n - 12 <= m < n for m in found)]
+    for n in found:
+        assert sum(n - 288 < m <= n for m in found) <= 60 + 1
+    for n in begun:
+        assert sum(n - 288 < m <= n for m in begun) <= 3

@@ -232,15 +232,17 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
 
 
 OUTSIDE = ("defrosted_s", "outdoor_c", "cycle_since_s", "hot_since_s", "clean_utc_s")
+BLOCKS = ("blocks", "dispatched_since_s")
 
 
 @pytest.mark.parametrize(
     ("version", "unknown"),
     [
-        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s", *OUTSIDE)),
-        (5, ("turn", "starved_s", "fed_s", "short_s", *OUTSIDE)),
-        (6, ("short_s", *OUTSIDE)),
-        (7, OUTSIDE),
+        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS)),
+        (5, ("turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS)),
+        (6, ("short_s", *OUTSIDE, *BLOCKS)),
+        (7, (*OUTSIDE, *BLOCKS)),
+        (8, BLOCKS),
     ],
 )
 def test_a_memory_of_a_version_that_knew_less_is_read(version: int, unknown: tuple[str, ...]) -> None:

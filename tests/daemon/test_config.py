@@ -104,6 +104,12 @@ def test_a_secret_may_be_the_service_managers_credential(
     assert uplink.password_file == tmp_path / "uplink"
 
 
+def test_blocks_of_a_day_are_of_what_heats() -> None:
+    car = GOOD.replace('class = "heat"', 'class = "ev"').replace("room_max_c = 24", "blocks_per_day = 2")
+    right = 'is of what heats; class = "heat" would be right, or remove it'
+    assert problems(car) == (f"asset.heat: comfort.blocks_per_day {right}",)
+
+
 def test_a_device_that_cannot_be_held_controls_nothing() -> None:
     (problem,) = problems(spoilt('control = "hp"', 'control = "room"'))
     assert problem.startswith("asset.heat.control: 'room' cannot be held; leave `control` out")

@@ -91,6 +91,21 @@ def test_hot_water_that_is_seen_has_a_minimum(said: str, least_c: float | None) 
     assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["tank"].water_min_c == least_c
 
 
+@pytest.mark.parametrize(
+    ("said", "most", "most_s"),
+    [
+        ('class = "heat"', 3, 18_000),
+        ('class = "heat"\nstorage = true', 3, 21_600),
+        ('class = "heat"\ncomfort = { blocks_per_day = 2, held_per_day_s = 7200 }', 2, 7200),
+        ('class = "ev"', None, math.inf),
+        ('class = "plug"', None, math.inf),
+    ],
+)
+def test_what_heats_is_held_for_some_hours_of_a_day(said: str, most: int | None, most_s: float) -> None:
+    limits = limits_of(parsed(f"{GOOD}[asset.it]\nnominal_w = 2000\n{said}\n"), _utc_s("2026-11-23 12:00"))
+    assert (limits["it"].blocks_per_day, limits["it"].held_per_day_s) == (most, most_s)
+
+
 FROST = Care(3, 8, frost_c=-5, frost_hold_s=3600, outdoor_min_c=-10)
 
 

@@ -70,6 +70,8 @@ def number(value: float | None) -> str:
 ROWS: dict[str, Callable[[Limits], str]] = {
     "longest hold": lambda found: seconds(found.longest_hold_s),
     "rest after it": lambda found: seconds(found.rest_s),
+    "blocks within a day": lambda found: number(found.blocks_per_day),
+    "held within a day, in all": lambda found: seconds(found.held_per_day_s),
     "minimum run": lambda found: seconds(found.min_run_s),
     "minimum rest": lambda found: seconds(found.min_rest_s),
     "longest off": lambda found: seconds(found.longest_off_s),

@@ -143,6 +143,8 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
             water_min_c=WATER_MIN_C if drawn.sees_water else None,
             longest_hold_s=7200,
             rest_s=3600,
+            blocks_per_day=3,
+            held_per_day_s=18_000,
             min_run_s=600,
             min_rest_s=600,
             care=Care(
@@ -154,7 +156,13 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
                 legionella_every_days=8.0 if drawn.sees_outside else None,
             ),
         ),
-        "bricks": Limits(longest_hold_s=21_600, rest_s=3600, schedule=Timetable(dear)),
+        "bricks": Limits(
+            longest_hold_s=21_600,
+            rest_s=3600,
+            blocks_per_day=3,
+            held_per_day_s=21_600,
+            schedule=Timetable(dear),
+        ),
         "freezer": Limits(
             longest_off_s=3600,
             shortest_on_s=21_600,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from gateway.core.model import AssetClass, Governor, Plan, Reason, Snapshot
 from tests.oracle import violations
@@ -32,6 +33,7 @@ class Watch:
     _cold_s: dict[str, float] = field(default_factory=dict)
     _tepid_s: float = 0.0
     _disturbs_s: float = 0.0
+    _spans: dict[str, list[list[float]]] = field(default_factory=dict)  # held by instructions: from, to
     _held_s: dict[str, float] = field(default_factory=dict)
     _over_s: float = 0.0
     _was: dict[str, int | None] = field(default_factory=dict)
@@ -63,6 +65,8 @@ class Watch:
             wants = not isinstance(appliance, Car) or self._may_charge(home, asset.id, appliance)
             wants = wants and home.limits[asset.id].schedule.at(moment(home)) is None
             self._hold(home, asset.id, step_s, held=held and dispatched and wants)
+            if asset.asset_class is AssetClass.HEAT:
+                self._day(home, asset.id, step_s, held=held and dispatched and wants)
             if held and dispatched and asset.asset_class is not AssetClass.EV:
                 self.shifted_kwh[asset.id] += (asset.nominal_w - appliance.power_w) * step_s / KWH_WS
             if isinstance(appliance, House):
@@ -139,6 +143,26 @@ class Watch:
         if self._held_s[id_] > most_s + SLACK_S:
             self._report(home, f"{id_} held for {self._held_s[id_]:.0f} s")
             self._held_s[id_] = 0.0
+
+    def _day(self, home: Home, id_: str, step_s: float, *, held: bool) -> None:
+        """Within a day not more blocks, nor for longer in all, than allowed; a rest parts blocks."""
+        spans, now_s, limits = self._spans.setdefault(id_, []), home.now_s, home.limits[id_]
+        if not held:
+            return
+        if spans and now_s - spans[-1][1] < 1:
+            spans[-1][1] = now_s + step_s
+        else:
+            spans.append([now_s, now_s + step_s])
+        spans[:] = [span for span in spans if span[1] > now_s - 2 * DAY_S]
+        begun = [
+            a for (_, b), (a, _) in pairwise([[0.0, -DAY_S], *spans]) if a - b >= limits.rest_s + SLACK_S
+        ]
+        today_s = sum(max(0.0, b - max(a, now_s - DAY_S)) for a, b in spans)
+        times = sum(a > now_s - DAY_S + SLACK_S for a in begun)
+        many = times > (limits.blocks_per_day or 99)
+        if many or today_s > limits.held_per_day_s + limits.min_rest_s + SLACK_S:
+            self._report(home, f"{id_} held {times} times, {today_s:.0f} s within a day")
+            spans.clear()
 
     def _is_frosty(self, home: Home) -> bool:
         house = home.appliances["heat"]

@@ -132,11 +132,11 @@ def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: 
     when = " in such frost" if longest_s < limits.longest_hold_s else ""
     text = f"held for {_minutes(longest_s)}, the longest allowed{when}; rests {_minutes(left_s)} more"
     bound = _let_run(asset, text, until_s=snapshot.now_s + left_s)
-    at_least_w = _scheduled_w(snapshot, asset, limits)
+    at_least_w = scheduled_w(snapshot, asset, limits)
     return replace(bound, reason=HELD_FOR_LONG[asset.asset_class], at_least_w=at_least_w)
 
 
-def _scheduled_w(snapshot: Snapshot, asset: Asset, limits: Limits) -> int:
+def scheduled_w(snapshot: Snapshot, asset: Asset, limits: Limits) -> int:
     """What the household's own schedule lets it draw: that goes on when an instruction's hold has ended."""
     scheduled_w = limits.schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
     if scheduled_w is None or scheduled_w >= asset.nominal_w:
