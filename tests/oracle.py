@@ -568,7 +568,8 @@ def _lines(snapshot: Snapshot) -> list[tuple[float, float, dict[str, float], flo
                 for n in range(3)
             )
             over = room_w < 0
-            found.append((least_w if over else likely_w, most_w, parts, reading.age_s if over else None))
+            kept_w = (least_w, most_w) if over else (likely_w, likely_w)
+            found.append((*kept_w, parts, reading.age_s if over else None))
     return found
 
 

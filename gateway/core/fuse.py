@@ -206,12 +206,16 @@ def _lines(snapshot: Snapshot, feed: _Feed) -> Iterator[Line]:
         room_w = fuse_w - reading.value / (1 if feed.by_phase else feed.phases)
         parts = [(asset, _seen(asset, carries[asset.id], feed)) for asset in feed.assets]
         drew = [(drawn(snapshot, asset, reading.age_s), part) for asset, part in parts]
+        likely_w = room_w + sum(part * one.likely_w for one, part in drew)
         least_w = room_w + sum(part * one.least_w for one, part in drew)
         most_w = room_w + sum(part * one.most_w for one, part in drew)
-        power_w = least_w if room_w < 0 else room_w + sum(part * one.likely_w for one, part in drew)
         rest = "the rest of it" if feed.name else "the rest of the home"
+        power_w = least_w if room_w < 0 else likely_w
         text = f"{name}fuse {fuse_w:.0f} W, {rest} draws {fuse_w - power_w:.0f} W"
-        yield Line(power_w, most_w, least_w, text, carries, reading.age_s if room_w < 0 else None)
+        if room_w < 0:
+            yield Line(power_w, most_w, least_w, text, carries, reading.age_s)
+        else:
+            yield Line(power_w, power_w, least_w, text, carries)
 
 
 def _name(feed: _Feed, phase: int) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gateway.core.model import Bound
+from gateway.core.model import Bound, Rank
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What all local rules together leave an asset: never less than `low_w`, never more than `high_w`."""
+    """What all local rules together leave an asset: never less than `low_w`, never more than `high_w`.
+
+    `why` is what is told of `high`: what only waits for a fuse is no reason where another rule holds as low.
+    """
 
     low_w: int = 0
     high_w: int | None = None
     low: Bound | None = None
     high: Bound | None = None
+    why: Bound | None = None
 
 
 def room_left(bounds: Iterable[Bound]) -> Room:
@@ -24,9 +29,15 @@ def room_left(bounds: Iterable[Bound]) -> Room:
     for bound in sorted(bounds, key=lambda b: -b.rank):
         if bound.at_most_w is not None and (room.high_w is None or bound.at_most_w < room.high_w):
             high_w = max(bound.at_most_w, room.low_w)
-            room = Room(room.low_w, high_w, room.low, bound)
+            room = Room(room.low_w, high_w, room.low, bound, bound)
+        elif bound.at_most_w is not None and bound.at_most_w == room.high_w and _waits(room.why):
+            room = replace(room, why=bound)
         if bound.at_least_w is not None and bound.at_least_w > room.low_w:
             low_w = bound.at_least_w if room.high_w is None else min(bound.at_least_w, room.high_w)
             if low_w > room.low_w:
-                room = Room(low_w, room.high_w, bound, room.high)
+                room = replace(room, low_w=low_w, low=bound)
     return room
+
+
+def _waits(bound: Bound | None) -> bool:
+    return bound is not None and bound.rank is Rank.SUPPLY and math.isfinite(bound.until_s)

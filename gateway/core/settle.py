@@ -56,15 +56,23 @@ def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Set
         if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE or held_lower):
             return _by_limit(asset, None, low)
         return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "runs by its own control")
-    if high and room.high_w is not None and room.high_w < asked_w:
+    if high and room.high_w is not None and room.high_w < asked_w and level_w != _asked_level(asset, asked_w):
         insists = low is not None and low.rank > high.rank and room.low_w >= room.high_w
-        return _by_limit(asset, level_w, low if low and insists else high)
+        return _by_limit(asset, level_w, low if low and insists else room.why or high)
     if low and level_w > asked_w:
         return _by_limit(asset, level_w, low)
     if wanted.by is None:
         text = "held by the household's schedule"
         return Setpoint(asset.id, level_w, Governor.HOUSEHOLD, Reason.NONE, text)
     return _by_instruction(asset, level_w, wanted.by)
+
+
+def _asked_level(asset: Asset, asked_w: int) -> int | None:
+    """The level where nothing limits: what makes no difference is not why."""
+    if asked_w >= asset.nominal_w:
+        return None
+    level_w = asset.ability.at_or_below(asked_w)
+    return asset.ability.lowest_w if level_w is None else level_w
 
 
 def _by_limit(asset: Asset, level_w: int | None, bound: Bound) -> Setpoint:
@@ -90,19 +98,30 @@ def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoin
     assets = {a.id: a for a in snapshot.assets if a.ability.holds}
     draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s, found) for s in settled if s.asset in assets}
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
-    rest = found
+    spared_w = {id_: _spared_w(snapshot, a, draws_w[id_], least_w[id_], found) for id_, a in assets.items()}
+    rest = spare = found
     for id_, watts in least_w.items():
-        rest = taken(rest, id_, watts)
+        rest, spare = taken(rest, id_, watts), taken(spare, id_, watts + spared_w[id_])
     result = {}
     for setpoint in sorted(settled, key=lambda s: _is_stepped(assets.get(s.asset))):
         if asset := assets.get(setpoint.asset):
             rest = taken(rest, asset.id, -least_w[asset.id])
-            left = left_for(rest, asset)
-            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left)
+            spare = taken(spare, asset.id, -least_w[asset.id] - spared_w[asset.id])
+            left, spared = left_for(rest, asset), left_for(spare, asset)
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left, spared)
             setpoint = _patient(snapshot, snapshot.supply, asset, setpoint, left)
-            rest = taken(rest, asset.id, _draws_w(snapshot, asset, setpoint, found))
+            asked_w = _draws_w(snapshot, asset, setpoint, found)
+            rest, spare = taken(rest, asset.id, asked_w), taken(spare, asset.id, asked_w)
         result[setpoint.asset] = setpoint
     return [result[setpoint.asset] for setpoint in settled]
+
+
+def _spared_w(snapshot: Snapshot, asset: Asset, draws_w: int, least_w: int, found: tuple[Line, ...]) -> int:
+    """What the others leave it where a meter shows too much: enough to stay on, while nobody knows whether it
+    has to be off."""
+    is_over = any(line.over_age_s is not None and line.carries.get(asset.id) for line in found)
+    is_on = snapshot.memory.of(asset.id).held_w != 0
+    return max(0, min(draws_w, least_on_w(asset)) - least_w) if is_over and is_on else 0
 
 
 def _is_stepped(asset: Asset | None) -> bool:
@@ -113,7 +132,7 @@ def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint,
     """What the fuse leaves is followed down at once and a margin further, so that noise takes no more; and
     up, to as much below it, when there was more room for a while."""
     was, level_w = snapshot.memory.of(asset.id), setpoint.at_most_w
-    if level_w == 0 and was.starved_s is not None:
+    if level_w == 0 and (was.starved_s is not None or setpoint.reason is Reason.SUPPLY_LIMIT):
         return replace(setpoint, waits=left.least_w >= least_on_w(asset) + STEADY_W)
     if setpoint.reason is not Reason.SUPPLY_LIMIT or not level_w:
         return setpoint
@@ -134,9 +153,10 @@ def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint, found: tuple[
     return draws_w if setpoint.at_most_w is None else min(draws_w, setpoint.at_most_w)
 
 
-def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left: Left) -> Setpoint:
-    """The setpoint, lowered as far as it goes if it draws more than is left."""
-    allowed_w = left.allowed_w(asset, draws_w)
+def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left: Left, spared: Left) -> Setpoint:
+    """The setpoint, lowered as far as it goes if it draws more than is left; what is spared for others that
+    are on it gives as far as it is on itself."""
+    allowed_w = max(spared.power_w, min(least_on_w(asset), left.allowed_w(asset, draws_w)))
     if draws_w <= allowed_w:
         return setpoint
     level_w = asset.ability.at_or_below(max(0, allowed_w))

@@ -20,6 +20,7 @@ from gateway.core.model import (
     AssetClass,
     AssetMemory,
     AssetState,
+    Charge,
     Limits,
     Memory,
     Reason,
@@ -276,6 +277,46 @@ def test_a_car_that_may_not_have_followed_yet_is_lowered_but_not_stopped() -> No
     assert held(still) == LEAST_ON_W
     assert held(replace(still, boundary_w=reading(9600.0))) == 0, "too much however much the car drew"
     assert held(replace(still, now_s=NOW + 8)) == 0, "it had its time"
+
+
+def test_while_nobody_knows_the_first_car_spares_the_second_what_it_runs_at() -> None:
+    """A kettle: the second is not off for what the first may still be drawing."""
+    cars = tuple(replace(EV, id=id_) for id_ in ("one", "two"))
+    turn = Turn(NOW - 2, 5000.0, 5000.0)
+    one = AssetMemory(held_w=4140, held_since_s=NOW - 900, moved_s=NOW - 2, turn=turn)
+    two = AssetMemory(held_w=2000, held_since_s=NOW - 900)
+    states = {
+        "one": AssetState(power_w=reading(5000.0, 3.0)),
+        "two": AssetState(power_w=reading(2000.0, 3.0)),
+    }
+    memory = Memory(NOW - 1, {"one": one, "two": two})
+    snapshot = Snapshot(
+        NOW, 1.8e9, True, cars, states, supply=Supply(9200), boundary_w=reading(11_000.0), memory=memory
+    )
+    one_w, two_w = (setpoint.at_most_w for setpoint in decide(snapshot).setpoints)
+    assert one_w is not None
+    assert two_w is not None
+    assert two_w >= LEAST_ON_W
+    assert one_w + two_w <= 4140 + 2000 - 1800, "what is above the fuse is taken down"
+
+
+def test_a_wait_for_the_fuse_is_not_why_a_full_car_is_off() -> None:
+    was = AssetMemory(held_w=0, held_since_s=NOW - 900, short_s=NOW - 10, too_full=True)
+    limits = {"ev": Limits(charge=Charge(max_soc=0.9))}
+    snapshot = tight(was, home_w=300.0, limits=limits, supply=Supply(9200))
+    full = replace(snapshot, states={"ev": AssetState(power_w=reading(0.0), online=True, soc=reading(0.95))})
+    assert decide(full).setpoints[0].reason is Reason.CHARGE_LIMIT
+    assert decide(snapshot).setpoints[0].reason is Reason.SUPPLY_LIMIT
+
+
+def test_what_an_instruction_held_off_has_not_waited_for_the_fuse() -> None:
+    """When it has ended the car begins after the fuse's minute, not after its quarter of an hour."""
+    was = AssetMemory(held_w=0, held_since_s=NOW - 900, short_s=NOW - 10, tight_s=NOW - 10)
+    snapshot = tight(was, home_w=300.0, supply=Supply(9200))
+    assert held(snapshot) == 0
+    memory = remember(snapshot, decide(snapshot))
+    assert memory.of("ev").starved_s is None
+    assert held(replace(snapshot, now_s=NOW + 50, memory=memory)) is None
 
 
 def test_a_car_that_has_just_begun_by_itself_is_lowered_and_not_stopped() -> None:
