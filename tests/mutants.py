@@ -113,7 +113,7 @@ def _passes(tree: Path, tests: list[str]) -> bool:
         )
     except subprocess.TimeoutExpired:
         return False
-    if done.returncode not in (0, 1, 2):
+    if done.returncode not in (0, 1):  # 2: what cannot be collected is no test that found it
         raise RuntimeError(f"{command}: exit code {done.returncode}\n{done.stdout.decode()[-2000:]}")
     return done.returncode == 0
 

@@ -373,15 +373,17 @@ def test_a_single_wrong_register_is_passed_over(glitch_ws: int, cause: str) -> N
     assert shell.readings[2].reasons == ()
 
 
-def test_an_impossible_power_is_not_used() -> None:
+@pytest.mark.parametrize("impossible_w", [1e6, -1e6])
+def test_an_impossible_power_is_not_used(impossible_w: float) -> None:
     shell = Shell.start(Spec(max_w=20_000.0))
     for second in range(125):
-        shell.say(1000.0 + second, power_w=float("nan") if second == 50 else 1e6 if second == 70 else 100.0)
+        power_w = {50: float("nan"), 70: impossible_w}.get(second, 100.0)
+        shell.say(1000.0 + second, power_w=power_w)
     assert [r.reasons for r in shell.readings] == [(Cause.IMPLAUSIBLE,)] * 2
     assert [r.power_w for r in shell.readings] == [100, 100]
     shell = Shell.start(Spec(max_w=20_000.0))
     for second in range(65):
-        shell.say(1000.0 + second, power_w=1e6)
+        shell.say(1000.0 + second, power_w=impossible_w)
     assert (shell.readings[0].quality, shell.readings[0].power_w) == (Grade.BAD, None)
 
 
