@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gateway.core import charging
+from gateway.core.cooling import NOISE_C, cold_in_s, foreseen_c
 from gateway.core.decide import decide
 from gateway.core.demand import is_idle
 from gateway.core.fuse import assets_power_w
@@ -18,6 +19,7 @@ from gateway.core.memory import remember
 from gateway.core.model import (
     Asset,
     AssetClass,
+    AssetState,
     Instruction,
     Kind,
     Plan,
@@ -26,6 +28,7 @@ from gateway.core.model import (
     Scope,
     Snapshot,
     Step,
+    Timetable,
 )
 
 HORIZON_S = 24 * 3600.0
@@ -153,7 +156,7 @@ def _site(snapshot: Snapshot, boundary_w: float, assets: Scoped) -> Scoped:
 
 def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
     """How low, from when, and for how long the members can be held together."""
-    moment = _probing(snapshot, members)
+    moment = _unaided(_probing(snapshot, members))
     elapsed_s, after_s, low_w, until = 0.0, 0.0, math.inf, Reason.NONE
     for _ in range(MAX_STEPS):
         plan = decide(moment)
@@ -163,7 +166,8 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
         elif low_w != math.inf and (held_w is None or held_w > low_w):
             until = _why(plan, members)
             break
-        step_s = min(max(plan.next_change_s, SHORTEST_STEP_S), HORIZON_S - elapsed_s)
+        change_s = min(plan.next_change_s, *(cold_in_s(moment, asset) for asset in members))
+        step_s = min(max(change_s, SHORTEST_STEP_S), HORIZON_S - elapsed_s)
         if step_s <= 0:
             break
         moment = _later(moment, plan, step_s)
@@ -230,6 +234,19 @@ def _probing(snapshot: Snapshot, members: list[Asset], kind: Kind = Kind.CAP, po
     return replace(snapshot, instructions=(probe,), memory=memory, limits=limits, supply=supply)
 
 
+def _unaided(snapshot: Snapshot) -> Snapshot:
+    """Without what holds an asset only for the moment: a full fuse, a room that is too warm; and each room as
+    cold as its thermometer may say next."""
+    cool = {id_: replace(own, room_max_c=Timetable()) for id_, own in snapshot.limits.items()}
+    states = {
+        id_: replace(state, room_c=replace(state.room_c, value=state.room_c.value - NOISE_C))
+        if state.room_c
+        else state
+        for id_, state in snapshot.states.items()
+    }
+    return replace(snapshot, supply=None, limits=cool, states=states)
+
+
 def _endless(max_age_s: float, reading: Reading | None) -> float:
     """For ever, if the reading is fresh now; one that is not stays as it is."""
     return math.inf if reading and reading.age_s <= max_age_s else max_age_s
@@ -239,7 +256,20 @@ def _later(moment: Snapshot, plan: Plan, step_s: float) -> Snapshot:
     memory, now_s = remember(moment, plan), moment.now_s + step_s
     seen = {id_: replace(asset, told_s=now_s) for id_, asset in memory.assets.items()}  # all the while
     memory = replace(memory, assets=seen)
-    return replace(moment, now_s=now_s, utc_s=moment.utc_s + step_s, memory=memory)
+    states = {**moment.states, **{a.id: _cooled(moment, plan, a, step_s) for a in moment.assets}}
+    return replace(moment, now_s=now_s, utc_s=moment.utc_s + step_s, memory=memory, states=states)
+
+
+def _cooled(moment: Snapshot, plan: Plan, asset: Asset, step_s: float) -> AssetState:
+    """The state with the room as it is foreseen where its heating is off."""
+    state, setpoint, room_c = (
+        moment.state(asset.id),
+        plan.setpoint(asset.id),
+        foreseen_c(moment, asset, step_s),
+    )
+    if state.room_c is None or room_c is None or setpoint is None or setpoint.at_most_w != 0:
+        return state
+    return replace(state, room_c=replace(state.room_c, value=room_c))
 
 
 def _held_w(plan: Plan, members: Iterable[Asset]) -> float | None:

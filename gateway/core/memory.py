@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core import charging, reckoning
+from gateway.core import charging, cooling, reckoning
 from gateway.core.base_load import base_load
 from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, supply
 from gateway.core.bounds.override import lasts
@@ -131,6 +131,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
         starts_s=(now_s,) * len(was.starts_s),
         fed_s=None if was.fed_s is None else now_s,
         defrosted_s=None if was.defrosted_s is None else now_s,
+        fall=None,
     )
 
 
@@ -159,6 +160,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
     now = care.remembered(snapshot, asset, was, now)
     now = supply.remembered(snapshot, asset, plan.setpoint(asset.id), was, now)
     now = blocks.remembered(snapshot, asset, plan, now)
+    now = cooling.remembered(snapshot, asset, was, now)
     return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)
 
 

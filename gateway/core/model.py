@@ -562,6 +562,15 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Fall:
+    """The room when its heating was switched off, and the steepest mean fall since (K/s)."""
+
+    at_s: float
+    room_c: float
+    steepest_k_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AssetMemory:
     """What must be known of an asset's past. Monotonic seconds; None: has not happened."""
 
@@ -600,6 +609,8 @@ class AssetMemory:
     clean_utc_s: float | None = None  # UTC: when that was last done, or first looked at
     blocks: tuple[Block, ...] = ()  # of the last day, in order; the last one may go on
     dispatched_since_s: float | None = None  # since when the last one goes on; None: it does not
+    fall: Fall | None = None  # of its room, while it is off
+    cools_k_s: float | None = None  # how fast that was in the last hold of some length
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (9, Memory),
+    "memory": (10, Memory),
     "entry": (3, Entry),
     "meter": (1, Meter),
 }
@@ -99,6 +99,12 @@ def _with_blocks(body: Any) -> Any:
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
 
 
+def _with_cooling(body: Any) -> Any:
+    """Before it was learnt how fast a room cools."""
+    new = {"fall": None, "cools_k_s": None}
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
     instruction = body["instruction"]
@@ -122,6 +128,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 6): _with_own_fuses,
     ("memory", 7): _with_heat,
     ("memory", 8): _with_blocks,
+    ("memory", 9): _with_cooling,
     ("entry", 1): _with_vector,
     ("entry", 2): _with_answer,
 }

@@ -100,6 +100,8 @@ def _gist_of(asset: AssetMemory) -> AssetMemory:
         tight_s=None,
         short_s=None,
         starved_s=None if asset.starved_s is None else 0.0,
+        fall=None,
+        cools_k_s=None,  # written with what ends the hold it was learnt in
         measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
         told_s=told_s and told_s // TOLD_EVERY_S,
         defrosted_s=None,

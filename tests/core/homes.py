@@ -18,6 +18,7 @@ from gateway.core.model import (
     Charge,
     Circuit,
     Deadline,
+    Fall,
     Instruction,
     Kind,
     Limits,
@@ -193,6 +194,8 @@ def memories(draw: st.DrawFn, ability: Ability) -> AssetMemory:
         short_s=draw(st.none() | st.sampled_from([NOW - 5, NOW - 61])),
         starved_s=draw(st.none() | st.sampled_from([NOW - 1, NOW - 899, NOW - 901])),
         fed_s=draw(st.none() | st.sampled_from([NOW - 1000, NOW - 1799, NOW - 1801])),
+        fall=draw(st.none() | st.builds(Fall, st.just(since), st.just(20.0), st.none() | st.just(1e-4))),
+        cools_k_s=draw(st.none() | st.sampled_from([0.0, 1e-4, 1e-3])),
         **draw(st.sampled_from(SEEN_OUTSIDE)),
     )  # fmt: skip
 
