@@ -29,6 +29,7 @@ from gateway.core.model import (
     Turn,
 )
 from tests.core.cars import EV, reading
+from tests.core.cases import every_other
 
 FREEZER = Asset("freezer", AssetClass.PLUG, 150, Ability((0,), lease_s=900))
 HEATER = Asset("heater", AssetClass.PLUG, 2000, Ability((0,), lease_s=900))
@@ -121,12 +122,16 @@ def longest(claims: Iterable[bool]) -> int:
     return most
 
 
-@pytest.mark.parametrize("assets", [(EV, FREEZER), (FREEZER, EV)])
-@pytest.mark.parametrize(("base_w", "fuse_w"), [(500, 5750), (2070, 3600), (6600, 13_800)])
-@pytest.mark.parametrize("meter_s", [1, 10])
+TIGHT_W = ((500, 5750), (2070, 3600), (6600, 13_800))  # what else the home draws, and its fuse
+
+
+@pytest.mark.parametrize(
+    ("assets", "tight_w", "meter_s"), every_other([(EV, FREEZER), (FREEZER, EV)], TIGHT_W, [1, 10])
+)
 def test_under_a_tight_fuse_the_car_is_lowered_calmly_and_the_freezer_runs(
-    assets: tuple[Asset, ...], base_w: int, fuse_w: int, meter_s: int
+    assets: tuple[Asset, ...], tight_w: tuple[int, int], meter_s: int
 ) -> None:
+    base_w, fuse_w = tight_w
     found = seconds(steady(base_w, 2), fuse_w=fuse_w, meter_s=meter_s, assets=assets)[300:]
     assert all(second.freezer is None for second in found)
     assert sum(a.asked_w != b.asked_w for a, b in pairwise(found)) <= 2 * 30
@@ -135,9 +140,7 @@ def test_under_a_tight_fuse_the_car_is_lowered_calmly_and_the_freezer_runs(
     assert sum(second.over_w > 0 for second in found) <= 60
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("fuse_w", [4600, 5750, 9200])
-@pytest.mark.parametrize("meter_s", [1, 10])
+@pytest.mark.parametrize(("seed", "fuse_w", "meter_s"), every_other(range(2), [4600, 5750, 9200], [1, 10]))
 def test_on_a_noisy_evening_the_car_is_seldom_started_and_the_fuse_is_kept(
     seed: int, fuse_w: int, meter_s: int
 ) -> None:
@@ -152,8 +155,7 @@ def test_on_a_noisy_evening_the_car_is_seldom_started_and_the_fuse_is_kept(
     assert sum(second.car_w for second in found) > 0.5 * sum(left_w), "what is left is used"
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("meter_s", [1, 10])
+@pytest.mark.parametrize(("seed", "meter_s"), every_other(range(2), [1, 10]))
 def test_what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_decision(
     seed: int, meter_s: int
 ) -> None:

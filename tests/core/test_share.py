@@ -40,6 +40,7 @@ from gateway.core.model import (
     Vector,
 )
 from gateway.core.share import Claim, allocate, part
+from tests.core.cases import every_other
 from tests.core.homes import NOMINAL_W, abilities
 
 UTC, NOW = 1_800_000_000.0, 100_000.0
@@ -314,8 +315,7 @@ def base_load_of_a_noisy_home_w(second: int, draw: random.Random) -> float:
     return 350.0 + fridge_w + kettle_w + oven_w + draw.uniform(-60, 60)
 
 
-@pytest.mark.parametrize("meter_every_s", [1, 10])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "meter_every_s"), every_other(range(2), [1, 10]))
 def test_a_noisy_home_moves_a_car_a_dozen_times_an_hour_and_stays_inside_the_value(
     seed: int, meter_every_s: int
 ) -> None:
@@ -373,9 +373,7 @@ class Physics:
         self.boundary_w.append(self.base_w + sum(self.power_w.values()))
 
 
-@pytest.mark.parametrize("meter_every_s", [1, 10])
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("total_w", [3000, 9000])
+@pytest.mark.parametrize(("seed", "total_w", "meter_every_s"), every_other(range(2), [3000, 9000], [1, 10]))
 def test_over_an_hour_a_site_keeps_its_total_and_nobody_is_switched_to_and_fro(
     seed: int, total_w: int, meter_every_s: int
 ) -> None:
