@@ -21,8 +21,9 @@ from gateway.console.answers import (
 )
 from gateway.core import charging
 from gateway.core.bind import why as why_bound
-from gateway.core.decide import RULES
+from gateway.core.decide import bounds_of
 from gateway.core.delay import waiting
+from gateway.core.fuse import lines
 from gateway.core.life import Entry
 from gateway.core.model import Ability, Asset, FallbackBy, Governor, Reason, Setpoint, Snapshot
 from gateway.daemon.clock import Clock
@@ -142,7 +143,7 @@ class Answers:
 
     def _why(self, asset: Asset, snapshot: Snapshot) -> Why:
         setpoint, plan = self._setpoint(asset), self._home.plan
-        bounds = [bound for rule in RULES if (bound := rule(snapshot, asset))]
+        bounds = bounds_of(snapshot, asset, lines(snapshot))
         return {
             "asset": asset.id,
             "at_most_w": setpoint.at_most_w,

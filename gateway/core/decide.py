@@ -8,8 +8,10 @@ from gateway.core import reckoning
 from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, override, supply
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
+from gateway.core.fuse import Line, lines
 from gateway.core.model import (
     Asset,
+    Bound,
     Extent,
     Given,
     Kind,
@@ -25,7 +27,6 @@ from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, s
 # Highest rank first; of one rank the first wins: a full car is not let go for it was held for long enough,
 # and a defrost does not wait for the compressor's rest.
 RULES = (
-    supply.bound,
     frost.bound,
     hygiene.bound,
     care.bound,
@@ -38,7 +39,8 @@ RULES = (
 
 def decide(snapshot: Snapshot) -> Plan:
     """What each asset does now, what each instruction gets, and when this may change by time alone."""
-    bounds = {asset.id: [b for rule in RULES if (b := rule(snapshot, asset))] for asset in snapshot.assets}
+    fuses = lines(snapshot)
+    bounds = {asset.id: bounds_of(snapshot, asset, fuses) for asset in snapshot.assets}
     rooms = {asset.id: room_left(bounds[asset.id]) for asset in snapshot.assets}
     active = in_force(snapshot)
     claims = {
@@ -48,7 +50,7 @@ def decide(snapshot: Snapshot) -> Plan:
     own = by_asset(shared)
     wishes = {a.id: wish(snapshot, a, own.get(a.id, ())) for a in snapshot.assets}
     settled = [settle(asset, wishes[asset.id], rooms[asset.id]) for asset in snapshot.assets]
-    settled = under_the_fuses(snapshot, settled)
+    settled = under_the_fuses(snapshot, settled, fuses)
     setpoints = {setpoint.asset: setpoint for setpoint in settled}
     assets = {asset.id: asset for asset in snapshot.assets}
     away = {asset.id: _away(snapshot, asset) for asset in snapshot.assets}
@@ -59,6 +61,12 @@ def decide(snapshot: Snapshot) -> Plan:
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
     edges += reckoning.edges_s(snapshot)
     return Plan(tuple(settled), given, _next_change_s(snapshot, setpoints, edges))
+
+
+def bounds_of(snapshot: Snapshot, asset: Asset, fuses: tuple[Line, ...]) -> list[Bound]:
+    """What the fuses and each rule say of the asset, the highest rank first."""
+    found = (supply.bound(snapshot, asset, fuses), *(rule(snapshot, asset) for rule in RULES))
+    return [bound for bound in found if bound]
 
 
 def _away(snapshot: Snapshot, asset: Asset) -> tuple[Reason, str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.core.model import Asset, Quality, Reading, Snapshot, Supply
 
@@ -44,12 +44,8 @@ class Line:
     def less(self, asset: str, power_w: float) -> Line:
         """What is left when an asset takes as much of it."""
         taken_w = self.carries.get(asset, 0.0) * power_w
-        return replace(
-            self,
-            power_w=self.power_w - taken_w,
-            most_w=self.most_w - taken_w,
-            least_w=self.least_w - taken_w,
-        )
+        left_w = (self.power_w - taken_w, self.most_w - taken_w, self.least_w - taken_w)
+        return Line(*left_w, self.text, self.carries, self.over_age_s)
 
 
 @dataclass(frozen=True, slots=True)

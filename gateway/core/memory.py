@@ -10,6 +10,7 @@ from gateway.core.base_load import base_load
 from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, supply
 from gateway.core.bounds.override import lasts
 from gateway.core.demand import RUNS_ABOVE, quiet_since_s
+from gateway.core.fuse import Line, lines
 from gateway.core.model import (
     UNKNOWN_LONG_S,
     Asset,
@@ -28,7 +29,8 @@ from gateway.core.share import in_force, site_value_w
 def remember(snapshot: Snapshot, plan: Plan) -> Memory:
     """The memory after `plan` was made of `snapshot`. Forgets what no rule can ask for any more."""
     memory, known = snapshot.memory, {asset.id: asset for asset in snapshot.assets}
-    assets = {asset.id: _of(snapshot, asset, plan) for asset in snapshot.assets}
+    fuses = lines(snapshot)
+    assets = {asset.id: _of(snapshot, asset, fuses, plan) for asset in snapshot.assets}
     moved = any(assets[id_].held_w != memory.of(id_).held_w for id_ in assets)
     return Memory(
         at_s=snapshot.now_s,
@@ -135,7 +137,7 @@ def _untimed(was: AssetMemory, now_s: float) -> AssetMemory:
     )
 
 
-def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
+def _of(snapshot: Snapshot, asset: Asset, fuses: tuple[Line, ...], plan: Plan) -> AssetMemory:
     was, limits = snapshot.memory.of(asset.id), snapshot.limit(asset.id)
     running, running_since_s = _running(snapshot, asset, was)
     cold, warm = _beyond(snapshot, asset, limits, was)
@@ -158,7 +160,7 @@ def _of(snapshot: Snapshot, asset: Asset, plan: Plan) -> AssetMemory:
         since_s = care.level_since_s(now)
         now = replace(now, held_since_s=snapshot.now_s, held_s=0.0, scheduled_since_s=None, moved_s=since_s)
     now = care.remembered(snapshot, asset, was, now)
-    now = supply.remembered(snapshot, asset, plan.setpoint(asset.id), was, now)
+    now = supply.remembered(snapshot, asset, fuses, plan.setpoint(asset.id), now)
     now = blocks.remembered(snapshot, asset, plan, now)
     now = cooling.remembered(snapshot, asset, was, now)
     return _scheduled(now, _is_scheduled(plan, asset), snapshot.now_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.core.bounds.supply import STEADY_W
-from gateway.core.fuse import Left, Line, demand_w, least_on_w, left_for, lines, taken
+from gateway.core.fuse import Left, Line, demand_w, least_on_w, left_for, taken
 from gateway.core.model import (
     Asset,
     Bound,
@@ -89,14 +89,15 @@ def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
     return Setpoint(asset.id, level_w, Governor.DISPATCH, Reason.NONE, text)
 
 
-def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoint]:
-    """Where a fuse cannot carry all assets together, those that can be lowered in steps give way before
-    those that can only be off, and of each kind the last configured first."""
+def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint], found: tuple[Line, ...]) -> list[Setpoint]:
+    """Where one of the fuses found cannot carry all assets together, those that can be lowered in steps give
+    way before those that can only be off, and of each kind the last configured first."""
     if snapshot.supply is None:
         return settled
-    found = lines(snapshot)
     assets = {a.id: a for a in snapshot.assets if a.ability.holds}
     draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s, found) for s in settled if s.asset in assets}
+    if _fit(snapshot, settled, draws_w, found):
+        return settled
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
     spared_w = {id_: _spared_w(snapshot, a, draws_w[id_], least_w[id_], found) for id_, a in assets.items()}
     rest = spare = found
@@ -114,6 +115,18 @@ def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint]) -> list[Setpoin
             rest, spare = taken(rest, asset.id, asked_w), taken(spare, asset.id, asked_w)
         result[setpoint.asset] = setpoint
     return [result[setpoint.asset] for setpoint in settled]
+
+
+def _fit(
+    snapshot: Snapshot, settled: list[Setpoint], draws_w: dict[str, int], found: tuple[Line, ...]
+) -> bool:
+    """Whether no fuse says anything to any of them: all they draw is less than each leaves."""
+    waits = any(s.reason is Reason.SUPPLY_LIMIT for s in settled) or any(
+        snapshot.memory.of(id_).starved_s is not None for id_ in draws_w
+    )
+    return not waits and all(
+        sum(part * draws_w[id_] for id_, part in line.carries.items()) <= line.power_w - 1 for line in found
+    )
 
 
 def _spared_w(snapshot: Snapshot, asset: Asset, draws_w: int, least_w: int, found: tuple[Line, ...]) -> int:

@@ -222,7 +222,9 @@ def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
 
 def _drawn_by_others_w(snapshot: Snapshot, members: list[Asset]) -> float:
     """What assets draw that are no part of a site's instruction, or no more: load like any other."""
-    states = [snapshot.state(a.id) for a in snapshot.assets if a.ability.holds and a not in members]
+    parts = {asset.id for asset in members}
+    others = [a for a in snapshot.assets if a.ability.holds and a.id not in parts]
+    states = [snapshot.state(asset.id) for asset in others]
     return sum(max(0.0, state.power_w.value) for state in states if state.power_w)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from gateway.core.fuse import demand_w, drawn, left_for, lines
+from gateway.core.fuse import Line, demand_w, drawn, left_for
 from gateway.core.model import (
     Asset,
     AssetMemory,
@@ -28,12 +28,12 @@ ROOM_W = 500  # over its demand, before what was switched off for the fuse is sw
 STEADY_W = 100  # over the least it runs at, all the while before it is started: the noise of a home
 
 
-def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
-    """At most what the fuse leaves, if that is less than the asset draws or, once let go, could draw."""
+def bound(snapshot: Snapshot, asset: Asset, found: tuple[Line, ...]) -> Bound | None:
+    """At most what the fuses found leave it, if that is less than it draws or, once let go, could draw."""
     supply = snapshot.supply
     if supply is None or not asset.ability.holds:
         return None
-    found, was = lines(snapshot), snapshot.memory.of(asset.id)
+    was = snapshot.memory.of(asset.id)
     left, draws_w = left_for(found, asset), demand_w(snapshot, asset, found)
     rested_s = starts_at_s(supply, was)
     if rested_s is not None and snapshot.now_s < rested_s:
@@ -59,9 +59,10 @@ def starts_at_s(supply: Supply, was: AssetMemory) -> float | None:
 
 
 def remembered(
-    snapshot: Snapshot, asset: Asset, setpoint: Setpoint | None, was: AssetMemory, now: AssetMemory
+    snapshot: Snapshot, asset: Asset, found: tuple[Line, ...], setpoint: Setpoint | None, now: AssetMemory
 ) -> AssetMemory:
-    """`now` with what the fuse made of it, and with what it drew when it was told another power."""
+    """`now` with what the fuses found made of it, and with what it drew when it was told another power."""
+    was = snapshot.memory.of(asset.id)
     turn = was.turn
     if now.held_w != was.held_w:
         until_now = drawn(snapshot, asset, min((meter.age_s for meter in snapshot.meters), default=None))
@@ -70,19 +71,18 @@ def remembered(
     return replace(
         now,
         turn=turn,
-        short_s=_short_s(snapshot, asset, was),
+        short_s=_short_s(snapshot, asset, found),
         starved_s=_starved_s(snapshot, asset, setpoint, was),
         fed_s=snapshot.now_s if is_fed else was.fed_s,
     )
 
 
-def _short_s(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> float | None:
+def _short_s(snapshot: Snapshot, asset: Asset, found: tuple[Line, ...]) -> float | None:
     """When it was last left less than it draws, or could draw once let go."""
     if snapshot.supply is None or not asset.ability.holds:
         return None
-    found = lines(snapshot)
     is_short = left_for(found, asset).power_w < demand_w(snapshot, asset, found)
-    return snapshot.now_s if is_short else was.short_s
+    return snapshot.now_s if is_short else snapshot.memory.of(asset.id).short_s
 
 
 def _starved_s(snapshot: Snapshot, asset: Asset, setpoint: Setpoint | None, was: AssetMemory) -> float | None:
