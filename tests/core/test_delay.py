@@ -170,7 +170,12 @@ def test_who_opted_out_waits_for_nothing() -> None:
     assert (of(book, 7), waiting(book.current["i1"])) == (None, frozenset())
 
 
-@given_any(st.floats(0, 1, exclude_max=True), st.integers(0, 1800), st.floats(0, 2000), st.booleans())
+@given_any(
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 1800),
+    st.integers(0, 8000).map(lambda quarters: quarters / 4),
+    st.booleans(),
+)
 def test_a_skip_only_ever_shortens_and_survives_a_restart(
     draw: float, bound: int, after: float, restart: bool
 ) -> None:
