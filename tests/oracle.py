@@ -237,9 +237,8 @@ def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
         return True
     soc = _soc(snapshot, asset)
     if soc is None and charge.need_ws is None:
-        soc = _share(
-            snapshot, asset, _delivered_ws(snapshot, asset, snapshot.memory.assets[asset.id].plugged)
-        )
+        was = snapshot.memory.assets.get(asset.id)
+        soc = _share(snapshot, asset, _delivered_ws(snapshot, asset, was.plugged if was else None))
     low = soc is not None and soc < charge.min_soc
     return not low or _rests(snapshot, asset) or _tight(snapshot, asset)
 
