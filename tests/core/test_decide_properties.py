@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.availability import expected, scopes
-from gateway.core.decide import decide
+from gateway.core.decide import bounds_of, decide
+from gateway.core.fuse import lines
 from gateway.core.memory import remember, resume
-from gateway.core.model import Extent, Kind, Snapshot
+from gateway.core.model import Asset, Extent, Kind, Limits, Snapshot, Timetable
 from tests.core.homes import instructions, snapshots
 from tests.oracle import violations
 
@@ -49,6 +51,27 @@ def test_an_instruction_that_has_not_begun_changes_nothing(snapshot: Snapshot, d
     )
     asked = (*snapshot.instructions, replace(later, steps=steps))
     assert decide(replace(snapshot, instructions=asked)).setpoints == decide(snapshot).setpoints
+
+
+@settings(max_examples=100)
+@given(snapshots())
+def test_no_instruction_loosens_or_tightens_a_limit(snapshot: Snapshot) -> None:
+    alone = replace(snapshot, instructions=())
+    for asset in snapshot.assets:
+        assert bounds_of(snapshot, asset, lines(snapshot)) == bounds_of(alone, asset, lines(alone))
+
+
+@settings(max_examples=100)
+@given(snapshots(), st.floats(0.1, 5))
+def test_a_warmer_minimum_never_lowers_and_a_cooler_maximum_never_raises(
+    snapshot: Snapshot, by_k: float
+) -> None:
+    for asset in snapshot.assets:
+        limits, now_w = snapshot.limits[asset.id], _allowed_w(snapshot, asset)
+        warmer = replace(limits, room_min_c=_moved(limits.room_min_c, by_k))
+        cooler = replace(limits, room_max_c=_moved(limits.room_max_c, -by_k))
+        assert _allowed_w(_with(snapshot, asset, warmer), asset) >= now_w
+        assert _allowed_w(_with(snapshot, asset, cooler), asset) <= now_w
 
 
 @settings(max_examples=100)
@@ -104,6 +127,21 @@ def test_what_is_offered_now_is_what_decide_would_grant(snapshot: Snapshot) -> N
         assert scope.down.to_w in {*asset.ability.levels_w, *range(*_reach(asset.ability))}
     for half_hour in expected(snapshot):
         assert half_hour.min_w <= half_hour.power_w <= half_hour.max_w or half_hour.power_w <= half_hour.max_w
+
+
+def _allowed_w(snapshot: Snapshot, asset: Asset) -> float:
+    setpoint = decide(snapshot).setpoint(asset.id)
+    assert setpoint
+    return math.inf if setpoint.at_most_w is None else setpoint.at_most_w
+
+
+def _moved(table: Timetable, by_k: float) -> Timetable:
+    spans = tuple(replace(span, value=span.value + by_k) for span in table.spans)
+    return Timetable(spans, None if table.otherwise is None else table.otherwise + by_k)
+
+
+def _with(snapshot: Snapshot, asset: Asset, limits: Limits) -> Snapshot:
+    return replace(snapshot, limits={**snapshot.limits, asset.id: limits})
 
 
 def _reach(ability: object) -> tuple[int, int]:
