@@ -119,6 +119,7 @@ class Charger:
         self._pending: dict[str, asyncio.Future[Json]] = {}
         self._in_flight = 0
         self._accepted = False
+        self._boot_id = ""
         self._session_began_s = 0.0
         self._paused = False
         self._kicks = 0
@@ -375,14 +376,13 @@ class Charger:
             await self.call("StatusNotification", self._status(1))
 
     async def boot(self) -> None:
-        self._accepted = False
+        self._accepted, self._boot_id = False, str(next(self._ids))
         message = {
             "chargePointVendor": "Fjord",
             "chargePointModel": "Wall 7",
             "firmwareVersion": self.firmware,
         }
-        answer = await self.call("BootNotification", message)
-        self._accepted = True
+        answer = await self.call("BootNotification", message, self._boot_id)
         if self.quirks.believes_us:
             self.quirks.clock_off_s = moment(answer["currentTime"]) - self.clock()
 
@@ -403,6 +403,7 @@ class Charger:
                     answering.add(task)
                     task.add_done_callback(answering.discard)
                 elif (future := self._pending.pop(message_id, None)) and not future.done():
+                    self._accepted |= message_id == self._boot_id  # now, not when its sender goes on
                     future.set_result(rest[0] if kind == 3 else {"error": rest[0]})
                 self.heard.set()
         self._in_flight = 0
