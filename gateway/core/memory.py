@@ -80,6 +80,7 @@ def resume(memory: Memory, now_s: float, elapsed_s: float | None) -> Memory:
             starved_s=None if was.starved_s is None else now_s,
             fed_s=moved(was.fed_s),
             defrosted_s=moved(was.defrosted_s),
+            fall=None,  # the room may have been heated meanwhile
             cycle_since_s=None,  # whether it went on meanwhile nobody saw
             hot_since_s=None,
             blocks=tuple(

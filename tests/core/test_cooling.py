@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.availability import Offer, scopes
 from gateway.core.decide import decide
-from gateway.core.memory import remember
+from gateway.core.memory import remember, resume
 from gateway.core.model import (
     Ability,
     Asset,
@@ -93,3 +93,13 @@ def test_what_only_a_full_fuse_or_a_warm_room_holds_is_not_offered_for_longer() 
     assert offered(full).for_s == 7200
     warm = replace(full.limits["heat"], room_max_c=Timetable(otherwise=21.0))
     assert offered(replace(full, limits={"heat": warm})).for_s == 7200
+
+
+@pytest.mark.parametrize("elapsed_s", [30.0, None])
+def test_a_restart_forgets_the_hold_that_was_learnt_from_and_keeps_what_was_learnt(
+    elapsed_s: float | None,
+) -> None:
+    was = lived([21.0 - minute * 0.01 for minute in range(60)])
+    assert was.fall
+    now = resume(Memory(NOW_S, {"heat": was}), 5.0, elapsed_s).of("heat")
+    assert (now.fall, now.cools_k_s) == (None, was.cools_k_s)

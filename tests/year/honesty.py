@@ -131,15 +131,11 @@ def _call(home: Home, id_: str, power_w: int) -> Instruction:
     return Instruction("call", 0, "", "response", 0, home.utc_s, Scope((f"asset:{id_}",), (id_,)), (step,))
 
 
-def _of(seed: int, days: int) -> list[Call]:
-    return calls(seed, days)
-
-
 def main(arguments: list[str]) -> int:
     """The table, by class; 1 where a promise is broken."""
     homes, days = (int(given) for given in (arguments + ["20", "60"][len(arguments) :]))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = [call for mine in pool.map(_of, range(homes), [days] * homes) for call in mine]
+        found = [call for mine in pool.map(calls, range(homes), [days] * homes) for call in mine]
     for target, (delivered, offered, times) in shares(found).items():
         print(f"{target:8}{times:7} calls  delivered {delivered:6.1%}  offered {offered:6.1%}")
     worst = sorted(found, key=lambda c: c.delivered_s - c.offered_s)[:12]
