@@ -65,13 +65,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a device is asked to hold: draw at most `at_most_w` (None: give it back to its owner).
+    """What a device is asked to hold: draw at most `at_most_w` (None: give it back to its owner; or, where
+    it is `raised`, draw more than it would by itself).
 
     Each renewal of the lease is a new `serial`; a driver writes once per serial.
     """
 
     serial: int
     at_most_w: int | None
+    raised: bool = False
 
 
 class Proof(StrEnum):

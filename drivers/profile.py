@@ -54,6 +54,8 @@ class Wear(StrEnum):
     UNKNOWN = "unknown"
 
 
+RAISE_MOST_S = 10_800.0  # as long as anything is raised at all: modbus reference C1
+
 Type = Literal["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"]
 
 INTEGER_LIMITS: dict[str, tuple[int, int]] = {
@@ -171,12 +173,15 @@ class Release(_Record):
     source: str
     confidence: Confidence
 
+    @property
+    def points(self) -> frozenset[str]:
+        """What it writes."""
+        return frozenset(step.point for step in self.writes)
 
-class Hold(Release):
-    """An action that holds the device at or below a power."""
 
-    levels_w: tuple[int, ...] = ()
-    range_w: Range | None = None
+class Lease(Release):
+    """An action that says how it ends when we are gone, or that it does not."""
+
     fallback: Fallback
 
     @model_validator(mode="after")
@@ -184,6 +189,27 @@ class Hold(Release):
         kept_alive = any(step.keep_alive for step in self.writes)
         if kept_alive != (self.fallback.by == "keep-alive"):
             raise ValueError("fallback keep-alive needs a write with keep_alive = true, and the reverse")
+        return self
+
+
+class Boost(Lease):
+    """An action that makes the device draw more than it would by itself."""
+
+    @model_validator(mode="after")
+    def _ends_by_itself(self) -> Self:
+        if self.fallback.within_s is None or self.fallback.within_s > RAISE_MOST_S:
+            raise ValueError(f"a boost must end by itself within {RAISE_MOST_S:.0f} s")
+        return self
+
+
+class Hold(Lease):
+    """An action that holds the device at or below a power."""
+
+    levels_w: tuple[int, ...] = ()
+    range_w: Range | None = None
+
+    @model_validator(mode="after")
+    def _has_its_levels(self) -> Self:
         lowest = [*self.levels_w, *([self.range_w.min] if self.range_w else [])]
         if bool(self.levels_w) == bool(self.range_w):
             raise ValueError("give either levels_w or range_w")
@@ -197,6 +223,7 @@ class Actions(_Record):
 
     block: Hold | None = None
     limit: Hold | None = None
+    boost: Boost | None = None
     release: Release | None = None
 
     @property
@@ -205,21 +232,40 @@ class Actions(_Record):
         return tuple(hold for hold in (self.block, self.limit) if hold)
 
     @property
+    def leases(self) -> tuple[Lease, ...]:
+        """Those that end by themselves: what holds it and what raises it."""
+        return (*self.holds, *((self.boost,) if self.boost else ()))
+
+    @property
     def named(self) -> dict[str, Release]:
         """All of them by name."""
-        actions = {"block": self.block, "limit": self.limit, "release": self.release}
+        actions = {"block": self.block, "limit": self.limit, "boost": self.boost, "release": self.release}
         return {name: action for name, action in actions.items() if action}
 
     @model_validator(mode="after")
     def _can_be_given_back(self) -> Self:
         if self.holds and not self.release:
             raise ValueError("a device that can be held needs a release")
-        if len({(hold.fallback.by, hold.fallback.within_s) for hold in self.holds}) > 1:
-            raise ValueError("block and limit must have the same fallback")
+        if len({(lease.fallback.by, lease.fallback.within_s) for lease in self.leases}) > 1:
+            raise ValueError("block, limit and boost must have the same fallback")
         if self.block and not self.block.levels_w:
             raise ValueError("block needs levels_w")
         if self.limit and not self.limit.range_w:
             raise ValueError("limit needs range_w")
+        return self
+
+    @model_validator(mode="after")
+    def _replace_one_another(self) -> Self:
+        """Whatever came before, also after a crash, no register of a boost is left beside another action."""
+        if self.boost is None:
+            return self
+        if not self.holds:
+            raise ValueError("boost is for a device that can be held; it needs a block or a limit")
+        raised = self.boost.points
+        if self.release and self.release.points != raised:
+            raise ValueError("boost and release must write the same points")
+        if not all(hold.points >= raised for hold in self.holds):
+            raise ValueError("block and limit must write every point that boost writes")
         return self
 
 
@@ -283,9 +329,8 @@ class Profile(_Record):
         for name, action in self.actions.named.items():
             for step in action.writes:
                 self._check_step(f"actions.{name}", action, step)
-            written = {step.point for step in action.writes}
             for point in action.read_back:
-                if point not in written:
+                if point not in action.points:
                     raise ValueError(f"actions.{name}.read_back: {point} is not written by it")
         if self.actions.holds and not self.detect:
             raise ValueError("detect: a device that is written to must be recognised first")
@@ -297,7 +342,7 @@ class Profile(_Record):
         cited |= {
             f"actions.{name}.fallback": action.fallback.source
             for name, action in self.actions.named.items()
-            if isinstance(action, Hold)
+            if isinstance(action, Lease)
         }
         for where, source in cited.items():
             if source not in self.sources:
@@ -332,7 +377,7 @@ def _values_of(action: Release, step: Step) -> tuple[float, ...]:
     if step.origin == "snapshot":
         return ()
     if not isinstance(action, Hold):
-        raise ValueError(f"{step.point}: a release has no level to write")
+        raise ValueError(f"{step.point}: only a hold has a level to write")
     return (action.range_w.min, action.range_w.max) if action.range_w else action.levels_w
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from gateway import cars, consent, word
-from gateway.cars import Household, moment
+from gateway.cars import moment
 from gateway.console.answers import (
     VERBS,
     Answer,
@@ -19,19 +20,24 @@ from gateway.console.answers import (
     Status,
     Why,
 )
-from gateway.core import charging
+from gateway.core import charging, preheat, schedule
 from gateway.core.bind import why as why_bound
 from gateway.core.decide import bounds_of
 from gateway.core.delay import waiting
 from gateway.core.fuse import lines
 from gateway.core.life import Entry
 from gateway.core.model import Ability, Asset, FallbackBy, Governor, Reason, Setpoint, Snapshot
+from gateway.core.slack import slack
 from gateway.daemon.clock import Clock
 from gateway.daemon.desk import Desk
 from gateway.daemon.documents import own_version
 from gateway.daemon.home import Home
 from gateway.daemon.minutes import Minutes
 from gateway.daemon.post import Post
+
+
+class Household(cars.Household, consent.Schedules, Protocol):
+    """What a person may tell the home."""
 
 
 class Answers:
@@ -66,8 +72,11 @@ class Answers:
                 return self._said(word.release(question, *self._heard()))
             case "dispatch":
                 return {"instructions": [self._instruction(entry) for entry in self._present()]}
-            case "opt-out" | "skip-delay" | "accept" | "decline" as said:
+            case "opt-out" | "accept" | "decline" as said:
                 return self._said(await consent.WORDS[said](question, self._desk))
+            case "skip-delay":
+                left_s = self._own_delays_s()
+                return self._said(await consent.skip_delay(question, self._desk, self._household, left_s))
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
@@ -119,6 +128,7 @@ class Answers:
 
     def _asset(self, asset: Asset, snapshot: Snapshot) -> AssetLine:
         state, setpoint = snapshot.state(asset.id), self._setpoint(asset)
+        text, left_s = self._text(asset, snapshot)
         return {
             "id": asset.id,
             "asset_class": asset.asset_class.value,
@@ -126,9 +136,11 @@ class Answers:
             "room_c": state.room_c.value if state.room_c else None,
             "water_c": state.water_c.value if state.water_c else None,
             "at_most_w": setpoint.at_most_w,
+            "raised": setpoint.raised,
             "governor": setpoint.governor.value,
             "reason": setpoint.reason.value,
-            "text": setpoint.text,
+            "text": text,
+            "delay_left_s": left_s,
             "car": cars.line(snapshot, asset),
         }
 
@@ -144,13 +156,18 @@ class Answers:
     def _why(self, asset: Asset, snapshot: Snapshot) -> Why:
         setpoint, plan = self._setpoint(asset), self._home.plan
         bounds = bounds_of(snapshot, asset, lines(snapshot))
+        text, left_s = self._text(asset, snapshot)
         return {
             "asset": asset.id,
             "at_most_w": setpoint.at_most_w,
+            "raised": setpoint.raised,
             "governor": setpoint.governor.value,
             "reason": setpoint.reason.value,
-            "text": setpoint.text,
+            "text": text,
+            "delay_left_s": left_s,
             "car": cars.words(snapshot, asset),
+            "slack": slack(snapshot, asset).text,
+            "preheat": preheat.words(snapshot, asset, setpoint, bounds),
             "limits": [
                 {
                     "rank": bound.rank.name.lower(),
@@ -206,9 +223,14 @@ class Answers:
                 "extent": life.extent.value if life.extent else "",
                 "reason": life.reason.value if life.reason is not Reason.NONE else "",
                 "text": consent.countdown(delay) if delay else text,
+                "short_w": self._short_w(entry.id, life.asset),
                 "delay_left_s": delay.left_s if delay else None,
             }
         ]
+
+    def _short_w(self, id_: str, asset: str) -> int | None:
+        given = (g for g in self._home.plan.given if (g.instruction, g.asset) == (id_, asset))
+        return next((g.short_w for g in given), None)
 
     # --- what is done -----------------------------------------------------------------------------------
 
@@ -233,6 +255,8 @@ class Answers:
 
     def _in_force(self, asset: Asset) -> str:
         setpoint = self._setpoint(asset)
+        if setpoint.raised:
+            return f"is raised: {setpoint.text}"
         if setpoint.at_most_w is None:
             why = f": {setpoint.text}" if setpoint.governor is Governor.LIMIT else ""
             return f"runs by its own control{why}"
@@ -251,6 +275,19 @@ class Answers:
         found = self._home.plan.setpoint(asset.id)
         assert found, "every asset has a setpoint from the first turn on"
         return found
+
+    def _text(self, asset: Asset, snapshot: Snapshot) -> tuple[str, float | None]:
+        """Why the setpoint, in words; and how long it still waits for the delay of its own schedule, if it is
+        that which holds it."""
+        setpoint, left_s = self._setpoint(asset), schedule.left_s(snapshot, asset)
+        if left_s is None or setpoint.governor is not Governor.DELAY or not setpoint.of_schedule:
+            return setpoint.text, None
+        return f"{setpoint.text}: {consent.own_countdown(left_s)}", left_s
+
+    def _own_delays_s(self) -> dict[str, float | None]:
+        """How long each asset still waits for the delay of its own schedule, if it does."""
+        snapshot = self._snapshot()
+        return {asset.id: schedule.left_s(snapshot, asset) for asset in snapshot.assets}
 
     def _no_such(self, asset: str | None) -> str:
         names = ", ".join(a.id for a in self._home.config.assets) or "none"

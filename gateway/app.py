@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from random import SystemRandom
 
@@ -17,12 +18,14 @@ import structlog
 from drivers.base import TAKEN_BACK, DeviceEvent
 from gateway.answers import Answers
 from gateway.console import local_socket
+from gateway.core import schedule
 from gateway.core.charging import type_in
 from gateway.core.eligibility import Home as Rules
 from gateway.core.memory import override
 from gateway.core.model import Asset, Governor, Override, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
+from gateway.daemon.chance import SEED, draw_of, new_seed
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
 from gateway.daemon.config import Config, ConfigError
 from gateway.daemon.desk import Desk
@@ -116,11 +119,12 @@ class Daemon:
         self._notify = Notify()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._seed = saved.meta.get(SEED) or new_seed()
         self._limits_s = float("-inf")
         self._alive_s = float("-inf")
         self._trusted = clock.trusted
         self._failure = store.failure
-        self._edge_behind = False
+        self._edge_behind = self._seed_behind = False
         self._lost = 0
         self._limited: frozenset[str] = frozenset()
         self._taken = {o.asset: o for o in home.memory.overrides}
@@ -150,6 +154,8 @@ class Daemon:
             default_start_delay_s=config.delays.default_start_s,
             default_end_delay_s=config.delays.default_end_s,
             plug_notice_s=config.services.plug_notice_s,
+            tells_soc=frozenset(name for name, section in config.sections.items() if section.tells_soc),
+            simple_w=config.services.simple.caps_w,
         )
 
     def keys(self) -> KeyRing:
@@ -162,6 +168,7 @@ class Daemon:
         """Until the first signal; a second one aborts."""
         self._take_signals()
         self._tell_start()
+        await self._keep_seed()
         self._lay_out_limits()
         answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self)
         uplink = self._uplink()
@@ -269,6 +276,8 @@ class Daemon:
             await self._close_minutes()
             if self._edge_behind:
                 await self._save_edge()
+            if self._seed_behind:
+                await self._keep_seed()
             self.outbox.eager = any(e.is_open and e.is_decided for e in self.desk.book.current.values())
             await self._commit()
             self._recollection.save(self.home.memory, self.clock)
@@ -329,7 +338,7 @@ class Daemon:
 
     def _lay_out_limits(self) -> None:
         self._limits_s = self.clock.monotonic_s()
-        self.home.limits = limits_of(self.home.config, self.clock.utc_s())
+        self.home.limits = limits_of(self.home.config, self.clock.utc_s(), draw_of(self._seed))
 
     def _describe(self) -> None:
         self.post.describe()
@@ -402,6 +411,14 @@ class Daemon:
         self._take_back(asset, most_s, "charge now, by the household", charging=True)
         self._act_on_memory()
 
+    def skip_delay(self, assets: Collection[str]) -> None:
+        """The household skips what is left of the random delays of these assets' schedules."""
+        self.home.memory = schedule.skip(self.loop.snapshot(), assets)
+        for asset in assets:
+            text = "random delay of its schedule skipped by the household"
+            self.records.event(EventKind.OVERRIDE, text, asset=asset, reason=Reason.USER_OVERRIDE)
+        self._act_on_memory()
+
     def type_in(self, asset: Asset, soc: float) -> None:
         """The household says how full the car is."""
         self.home.memory = type_in(self.loop.snapshot(), asset, soc)
@@ -460,6 +477,17 @@ class Daemon:
         drawn = SystemRandom().randrange(60)
         self._store.submit(PutMeta("offset", str(drawn).encode()))
         return drawn
+
+    async def _keep_seed(self) -> None:
+        """What the delays of schedules are drawn from is on the disk before it is used. A disk that does not
+        take it keeps nobody from charging: it is tried again, and a start before that draws anew."""
+        if self._store.saved.meta.get(SEED):
+            return
+        saving, was_behind = self._store.submit(PutMeta(SEED, self._seed)), self._seed_behind
+        await asyncio.wait([saving], timeout=EDGE_S)
+        self._seed_behind = not saving.done() or saving.exception() is not None
+        if self._seed_behind and not was_behind:
+            log.error("the seed of random delays is not saved yet")
 
     def _uplink(self) -> Uplink | None:
         section, site = self.home.config.uplink, self.home.config.site.id

@@ -48,13 +48,17 @@ def line(snapshot: Snapshot, asset: Asset) -> CarLine | None:
         "soc_source": soc.source if soc else None,
         "needed_wh": None if needed_ws is None else needed_ws / WH_WS,
         "ready_by": moment(deadline.utc_s) if deadline else None,
-        "text": charging.words(snapshot, asset),
+        "text": words(snapshot, asset),
     }
 
 
 def words(snapshot: Snapshot, asset: Asset) -> str:
-    """The same in words; none for what is no car."""
-    return charging.words(snapshot, asset) if asset.asset_class is AssetClass.EV else ""
+    """The same in words, also for a store that heats; none for what is neither."""
+    if asset.asset_class is not AssetClass.EV:
+        stores = charging.is_store(asset) and snapshot.limit(asset.id).charge is not None
+        return charging.words(snapshot, asset) if stores else ""
+    default = asset.ability.holds and snapshot.limit(asset.id).default_hours
+    return charging.words(snapshot, asset) + ("; charges off peak by default" if default else "")
 
 
 def type_in(question: Question, snapshot: Snapshot, household: Household) -> Noted | str:

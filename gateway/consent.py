@@ -4,7 +4,7 @@ declines what its hands are to do."""
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from gateway.console.answers import Question
@@ -31,6 +31,13 @@ class Desk(Protocol):
         """The random delay of an instruction that runs now."""
 
 
+class Schedules(Protocol):
+    """The household's own schedules."""
+
+    def skip_delay(self, assets: Collection[str]) -> None:
+        """Skip what is left of the random delays of these assets' schedules."""
+
+
 class Heard(NamedTuple):
     """What was done, and to which assets."""
 
@@ -43,7 +50,7 @@ UNSAVED = "; the disk has not taken it yet: until it does, a restart forgets it"
 
 async def opt_out(question: Question, desk: Desk) -> Heard | str:
     """End the home's part in one instruction, or that of one asset; or say why not."""
-    entry, asset = _meant(question, desk.book), question.get("asset")
+    entry, asset = _meant(question.get("id"), desk.book), question.get("asset")
     if isinstance(entry, str):
         return entry
     lives = [life for life in entry.lives if asset in (None, life.asset)]
@@ -59,29 +66,57 @@ async def opt_out(question: Question, desk: Desk) -> Heard | str:
     return Heard(ending, f"{done} {entry.id}{'' if saved else UNSAVED}")
 
 
-async def skip_delay(question: Question, desk: Desk) -> Heard | str:
-    """Skip what is left of the random delay of an instruction, or of all; or say why not."""
-    entries = [entry for entry in desk.book.current.values() if desk.running_delay(entry.id)]
-    if question.get("id") is not None:
-        entry = _meant(question, desk.book)
-        if isinstance(entry, str):
-            return entry
-        entries = [entry]
-    running = {entry.id: found for entry in entries if (found := desk.running_delay(entry.id))}
-    if not running:
-        return Heard([], f"no random delay runs{f' for {entries[0].id}' if entries else ''}")
-    assets = [asset for entry in entries for asset in sorted(waiting(entry))]
-    saved = await desk.skip_delay(list(running))
-    what = ", ".join(
+class Waiting(NamedTuple):
+    """What waits: instructions, and assets for so long (s) for their own schedules; and what was asked of."""
+
+    entries: list[Entry]
+    own_s: dict[str, float]
+    whose: str = ""
+
+
+async def skip_delay(
+    question: Question, desk: Desk, schedules: Schedules, own_left_s: Mapping[str, float | None]
+) -> Heard | str:
+    """Skip what is left of the random delay of an instruction, of an asset, or of all; or say why not.
+
+    `own_left_s`: of each asset, how long it still waits for the delay of its own schedule, if it does.
+    """
+    meant = _waiting(question.get("id"), desk, own_left_s)
+    if isinstance(meant, str):
+        return meant
+    running = {entry.id: found for entry in meant.entries if (found := desk.running_delay(entry.id))}
+    if not running and not meant.own_s:
+        return Heard([], f"no random delay runs{meant.whose}")
+    assets = [*meant.own_s, *(asset for entry in meant.entries for asset in sorted(waiting(entry)))]
+    if meant.own_s:
+        schedules.skip_delay(meant.own_s)
+    saved = not running or await desk.skip_delay(list(running))
+    done = [f"the schedule of {id_} goes on now, {span(left)} early" for id_, left in meant.own_s.items()]
+    done += [
         f"{id_} {'lets go' if found.of_return else 'starts'} now, {span(found.left_s)} early"
         for id_, found in running.items()
-    )
-    return Heard(list(dict.fromkeys(assets)), f"{what}{'' if saved else UNSAVED}")
+    ]
+    return Heard(list(dict.fromkeys(assets)), f"{', '.join(done)}{'' if saved else UNSAVED}")
+
+
+def _waiting(meant: str | None, desk: Desk, own_left_s: Mapping[str, float | None]) -> Waiting | str:
+    """What waits of an asset or instruction, or of all; or what there is."""
+    entries = [entry for entry in desk.book.current.values() if desk.running_delay(entry.id)]
+    own_s = {id_: left_s for id_, left_s in own_left_s.items() if left_s is not None}
+    if meant is None:
+        return Waiting(entries, own_s)
+    if meant in list(own_left_s):
+        mine = [entry for entry in entries if meant in waiting(entry)]
+        return Waiting(mine, {id_: own_s[id_] for id_ in own_s if id_ == meant}, f" for {meant}")
+    entry = _meant(meant, desk.book)
+    if isinstance(entry, str):
+        return f"{entry}; assets: {', '.join(own_left_s) or 'none'}"
+    return Waiting([entry], {}, f" for {entry.id}")
 
 
 async def answer(question: Question, desk: Desk) -> Heard | str:
     """Accept or decline what a manual instruction asks of hands; or say why not."""
-    entry = _meant(question, desk.book)
+    entry = _meant(question.get("id"), desk.book)
     if isinstance(entry, str):
         return entry
     if not entry.is_manual:
@@ -95,7 +130,7 @@ async def answer(question: Question, desk: Desk) -> Heard | str:
     return Heard([], f"accepted {entry.id}: {asked(entry, 0.0)}, by hand{'' if saved else UNSAVED}")
 
 
-WORDS = {"opt-out": opt_out, "skip-delay": skip_delay, "accept": answer, "decline": answer}
+WORDS = {"opt-out": opt_out, "accept": answer, "decline": answer}
 
 
 def choice(entry: Entry) -> str:
@@ -119,8 +154,16 @@ def asked(entry: Entry, utc_s: float) -> str:
 def _wanted(step: Step) -> str:
     if step.kind is Kind.SOC:
         return f"charged to {step.soc or 0:.0%}"
+    level = "" if step.level is None else f" (SIMPLE, level {step.level})"
+    if step.level == 0:
+        return f"as it likes{level}"
     words = {Kind.CAP: "at most", Kind.FLOOR: "at least"}
-    return f"{words.get(step.kind, 'about')} {step.power_w / 1000:.2f} kW"
+    return f"{words.get(step.kind, 'about')} {step.power_w / 1000:.2f} kW{level}"
+
+
+def own_countdown(left_s: float) -> str:
+    """The delay of an asset's own schedule, as a person reads it, and what ends it."""
+    return f"{span(left_s)} of it are left; `homeflex skip-delay` ends it now"
 
 
 def countdown(found: Delay) -> str:
@@ -135,9 +178,8 @@ def span(seconds: float) -> str:
     return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
 
 
-def _meant(question: Question, book: Book) -> Entry | str:
+def _meant(id_: str | None, book: Book) -> Entry | str:
     """The instruction that is meant, by its id or how that begins; or what there is."""
-    id_ = question.get("id")
     entry = book.entry(id_) if isinstance(id_, str) else None
     begin_so = [e for e in book.current.values() if isinstance(id_, str) and id_ and e.id.startswith(id_)]
     meant = [e for e in ([entry] if entry else begin_so) if e.lives]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from gateway.cars import Household, number
 from gateway.console.answers import Question
 from gateway.core.model import Snapshot
+from gateway.core.span import in_words
 
 LONGEST_S = 7 * 86_400.0
 RIGHT = "07:00 or 2026-11-27T07:00, both local, would be right"
@@ -95,7 +96,7 @@ def _done(
 ) -> Said | str:
     meant = household.override(asset, for_s, paused=paused)
     if meant:
-        lasts = f" for {for_s / 60:.0f} min" if for_s >= 60 else f" for {for_s:.0f} s" if for_s else ""
+        lasts = f" for {in_words(for_s)}" if for_s else ""
         return Said(meant, f"{what}{lasts}")
     names = ", ".join(a.id for a in snapshot.assets) or "none"
     if any(a.id == asset for a in snapshot.assets):

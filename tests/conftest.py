@@ -1,7 +1,9 @@
-"""What every test run has: hypothesis profiles, and on CI no skip that was not agreed to."""
+"""What every test run has: hypothesis profiles, no event loop but those of its tests, and on CI no skip that
+was not agreed to."""
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import os
 from pathlib import Path
@@ -17,6 +19,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("homeflex")
+
+asyncio.set_event_loop(None)  # or looptime, asking for the current one, makes one that nobody ever closes
 
 AGREED = Path(__file__).parent / "skips.txt"
 _unagreed: list[str] = []

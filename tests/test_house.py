@@ -37,9 +37,10 @@ ALLOWED = {
     "drivers.profile": ("drivers.base",),
     "drivers.registry": ("drivers.base",),
     "drivers.secret": ("drivers.base",),
-    "drivers.modbus": ("drivers.modbus", "drivers.base", "drivers.profile"),
+    "drivers.cancellation": (),
+    "drivers.modbus": ("drivers.modbus", "drivers.base", "drivers.profile", "drivers.cancellation"),
     "drivers.han": ("drivers.han", "drivers.base", "drivers.profile"),
-    "drivers.mqtt_local": ("drivers.mqtt_local", "drivers.base", "drivers.profile"),
+    "drivers.mqtt_local": ("drivers.mqtt_local", "drivers.base", "drivers.profile", "drivers.cancellation"),
     "drivers.ocpp": ("drivers.ocpp", "drivers.base", "drivers.profile", "drivers.secret"),
     "drivers.plugs": ("drivers.plugs", "drivers.base", "drivers.profile", "drivers.secret"),
 }

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from drivers.base import Ability, DevicePort, DriverKind, FallbackBy, Links
 from drivers.modbus.link import Link
 from drivers.modbus.session import Session, Terms
+from drivers.modbus.wear import changes_per_day
 from drivers.profile import Hold, digest, load
 
 
@@ -45,14 +46,18 @@ def ability(settings: Settings) -> Ability:
     usable = [hold for hold in actions.holds if hold.fallback.by != "none" or settings.harmless_w]
     if not usable:
         return Ability()
-    fallback = usable[0].fallback  # the profile's holds share it
+    fallback = usable[0].fallback  # the profile's holds and its boost share it
     ranged = next((hold for hold in usable if hold.range_w), None)
     return Ability(
         levels_w=tuple(level for hold in usable for level in hold.levels_w),
         range_w=_range_w(ranged, settings.harmless_w) if ranged else None,
         step_w=ranged.range_w.step if ranged and ranged.range_w else 1,
+        raises=actions.boost is not None,
         fallback=FallbackBy(fallback.by),
         lease_s=fallback.within_s or math.inf,
+        changes_per_day=changes_per_day(
+            load(settings.profile), [*usable, *([actions.boost] if actions.boost else [])]
+        ),
     )
 
 

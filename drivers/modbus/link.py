@@ -16,6 +16,7 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from drivers.base import DriverError, Refused, Unintelligible, Unreachable
+from drivers.cancellation import heed_cancellation
 from drivers.modbus.frame import flaw
 from drivers.profile import Table
 
@@ -97,7 +98,7 @@ class Connection:
         try:
             async with asyncio.timeout(self._timeout_s):
                 connected = await self._client.connect()
-            _heed_cancellation()
+            heed_cancellation()
         except TimeoutError:
             connected = False
         except BaseException:
@@ -156,7 +157,7 @@ class Connection:
                 raise self._failure(timeout_s) from error
             finally:
                 self._deadline = None
-        _heed_cancellation()
+        heed_cancellation()
         if answer.isError():
             raise _refusal(answer)
         return answer
@@ -190,14 +191,6 @@ class Connection:
     def _stop_waiting(self) -> None:
         if self._deadline and not self._deadline.expired():
             self._deadline.reschedule(asyncio.get_running_loop().time())
-
-
-def _heed_cancellation() -> None:
-    """`asyncio.wait_for` of Python 3.11, inside the library, forgets a cancellation that arrives with
-    the answer; a driver that is told to stop would go on."""
-    task = asyncio.current_task()
-    if task and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _refusal(answer: Any) -> DriverError:

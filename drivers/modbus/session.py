@@ -16,6 +16,7 @@ from drivers.base import (
     JsonValue,
     Proof,
     Refused,
+    Sample,
     Unreachable,
     Want,
     WrongDevice,
@@ -25,11 +26,11 @@ from drivers.base import (
 from drivers.modbus.block import Block, blocks, single
 from drivers.modbus.codec import decode_words, encode_words, sample_of
 from drivers.modbus.link import Connection, NotThere
-from drivers.modbus.wear import Ledger, wears
-from drivers.profile import Hold, Profile, Release, Step
+from drivers.modbus.wear import Ledger, wears, worn
+from drivers.profile import Hold, Lease, Profile, Release, Step
 
 _HOLD = "hold"  # fact: what to restore while held; empty once given back; None: not known
-_FREE = "free"
+_FREE, _RAISED = "free", "raised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ class Session:
         self._connection = connection
         self._port = port
         self._ledger = Ledger(profile, port)
+        self._worn = worn(profile, profile.actions.leases)
         self._blocks = blocks(self._points, self._points, profile.access)
         self._registers: dict[str, tuple[int, ...]] = {}  # as last read or written
         self._serial: int | None = None  # of the last want that was answered
-        self._state: int | str | None = None  # the level we hold, or _FREE; None: not known
+        self._state: int | str | None = None  # the level we hold, _RAISED or _FREE; None: not known
 
     async def run(self) -> None:
         """Talk until an error; see `Connection` for which.
@@ -102,6 +104,7 @@ class Session:
             pending = await self._read_or_split(block) + pending
             await rest(self._port, self._profile.access.pause_s)
             await self._obey()
+        self._tell_wear()
 
     async def _read_or_split(self, block: Block) -> list[Block]:
         """Publish a block. One that is not there is read point by point from now on (the answer);
@@ -153,21 +156,33 @@ class Session:
             self._serial = want.serial
 
     async def _carry_out(self, want: Want) -> Proof:
+        if want.raised:
+            return await self._raise()
         if want.at_most_w is None:
             return await self._release()
         level_w = self._ability.at_or_below(want.at_most_w)
         hold = self._hold_for(level_w)
         if level_w is None or hold is None:
             raise Refused(f"cannot be held at {want.at_most_w} W; lowest is {self._ability.lowest_w} W")
-        if self._state == level_w:
-            return await self._apply(hold, level_w, lambda change: change.keep_alive)
-        changes = self._changes(hold, level_w)
+        return await self._lease(hold, level_w, level_w)
+
+    async def _raise(self) -> Proof:
+        boost = self._profile.actions.boost
+        if boost is None:
+            raise Refused("this device cannot be asked to draw more")
+        return await self._lease(boost, None, _RAISED)
+
+    async def _lease(self, action: Lease, level_w: int | None, state: int | str) -> Proof:
+        """Bring the device into a state that ends by itself, or renew that."""
+        if self._state == state:
+            return await self._apply(action, level_w, lambda change: change.keep_alive)
+        changes = self._changes(action, level_w)
         if why := self._ledger.overdrawn(c.point for c in changes if not self._is_so(c)):
             raise Refused(why)
-        if outlives_us := self._outlives_us(hold):
+        if outlives_us := self._outlives_us(action):
             await self._remember_hold(durable=True)
-        proof = await self._apply(hold, level_w, self._is_due)
-        self._state = level_w
+        proof = await self._apply(action, level_w, self._is_due)
+        self._state = state
         if not outlives_us:
             await self._remember_hold(durable=False)
         return proof
@@ -193,7 +208,7 @@ class Session:
         if not action.read_back or await self._follows(action, changes):
             return Proof.READ_BACK if action.read_back else Proof.WRITTEN
         left = [change for change in changes if change not in first]
-        if isinstance(action, Hold) and (why := self._ledger.overdrawn(change.point for change in left)):
+        if isinstance(action, Lease) and (why := self._ledger.overdrawn(change.point for change in left)):
             raise Refused(why)
         await self._write(left)
         if not left or not await self._follows(action, changes):
@@ -212,6 +227,11 @@ class Session:
             )
             self._registers[change.point] = change.words
         await self._ledger.count(change.point for change in changes)
+        self._tell_wear()
+
+    def _tell_wear(self) -> None:
+        if (left := self._ledger.left(self._worn)) is not None:
+            self._port.publish({"changes_left": Sample(float(left))})
 
     async def _follows(self, action: Release, changes: list[_Change]) -> bool:
         await self._learn(action.read_back)
@@ -254,16 +274,16 @@ class Session:
 
     # --- what outlives a crash ------------------------------------------------------------------------
 
-    def _outlives_us(self, hold: Hold) -> bool:
+    def _outlives_us(self, action: Lease) -> bool:
         """Whether a crash after the write would leave something only the facts can undo."""
-        return hold.fallback.by == "none" or bool(self._snapshot_points())
+        return action.fallback.by == "none" or bool(self._snapshot_points())
 
     def _shows_a_hold(self) -> bool:
-        """Whether the registers are as a hold leaves them whose note a crash may have lost."""
+        """Whether the registers are as an action leaves them whose note a crash may have lost."""
         return any(
-            all(self._is_so(change) for change in self._changes(hold, None))
-            for hold in self._profile.actions.holds
-            if self._state is None and not self._outlives_us(hold)
+            all(self._is_so(change) for change in self._changes(lease, None))
+            for lease in self._profile.actions.leases
+            if self._state is None and not self._outlives_us(lease)
         )
 
     async def _remember_hold(self, *, durable: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from drivers.base import DevicePort, JsonValue
-from drivers.profile import Point, Profile, Wear
+from drivers.profile import Lease, Point, Profile, Wear
 
 _DAY_S = 86_400
 _FACT = "wear"
@@ -14,6 +14,18 @@ _FACT = "wear"
 def wears(point: Point) -> bool:
     """Whether a write costs something; what is not known to be free does."""
     return point.write is not None and point.write.wear is not Wear.VOLATILE
+
+
+def worn(profile: Profile, leases: Iterable[Lease]) -> frozenset[str]:
+    """What a hold or a boost writes that wears."""
+    written = {name for lease in leases for name in lease.points}
+    return frozenset(name for name in written if wears(profile.points[name]))
+
+
+def changes_per_day(profile: Profile, leases: Iterable[Lease]) -> int | None:
+    """How often a day it may be held, raised or given back, all in all; None: nothing wears."""
+    rules = (profile.points[name].write for name in worn(profile, leases))
+    return min((rule.writes_per_day for rule in rules if rule), default=None)
 
 
 class Ledger:
@@ -33,6 +45,16 @@ class Ledger:
             if today + 1 >= rule.writes_per_day or this_year + 1 >= rule.writes_per_year:
                 return f"{name} was written {today} times today; its memory allows {rule.writes_per_day}"
         return None
+
+    def left(self, names: Iterable[str]) -> int | None:
+        """How often these may still be written to hold the device; None: as often as one likes."""
+        found = []
+        for name in names:
+            rule = self._points[name].write
+            if rule is not None and wears(self._points[name]):
+                today, this_year = self._counts(name)
+                found.append(min(rule.writes_per_day - today, rule.writes_per_year - this_year) - 1)
+        return max(0, min(found)) if found else None
 
     async def count(self, names: Iterable[str]) -> None:
         """Note that these were written."""

@@ -15,6 +15,7 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 from drivers.base import Refused, Unreachable
+from drivers.cancellation import heed_cancellation
 
 CONNECT_WITHIN_S = 15.0  # the name server, five seconds of TCP, ten of the broker's answer
 LEAVE_WITHIN_S = 2.0
@@ -46,6 +47,7 @@ class Link:
             self._listeners.setdefault(topic, []).append(take)
         try:
             await self._subscribe(topics)
+            heed_cancellation()
             await asyncio.wait([self._pump])
             self._pump.result()
         except aiomqtt.MqttError as error:

@@ -106,11 +106,8 @@ class Hold:
             self._refuse(want, refusal.why)
             return refusal.until_s - now_s
         is_new = self._answered is None or self._answered[0] != want.serial
-        if held is None or held.limit != limit:
-            wait_s = self._rise_wait_s(held, limit)
-        elif (held.limit is not None and self._clock_moved(held)) or (is_new and limit is not None):
-            wait_s = 0.0
-        else:
+        wait_s = 0.0
+        if held and held.limit == limit and not self._is_due(held, is_new=is_new):
             if is_new:
                 self._answer(want, held.proof)
             self._watch_power(held)
@@ -132,11 +129,9 @@ class Hold:
             self._clock_due_s = self._port.monotonic() + self._pace.clock_s
         return 0.0 if self._station.clock_is_known else self._clock_due_s - self._port.monotonic()
 
-    def _rise_wait_s(self, held: Held | None, limit: Limit | None) -> float:
-        """What is left until a higher limit may follow; down, and back to the owner, goes at once."""
-        if held is None or held.limit is None or limit is None or limit.a10 <= held.limit.a10:
-            return 0.0
-        return held.at_s + self._pace.change_s - self._port.monotonic()
+    def _is_due(self, held: Held, *, is_new: bool) -> bool:
+        """Whether the limit that lies there is to be said again at once."""
+        return held.limit is not None and (is_new or self._clock_moved(held))
 
     def _clock_moved(self, held: Held) -> bool:
         """Whether the end of a lease was said by another clock than the charger has: it was not known

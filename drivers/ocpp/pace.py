@@ -17,7 +17,6 @@ class Pace:
     known_s: float = 30.0  # for a word on whether a session runs
     adopt_s: float = 5.0  # for the id of a session whose start nobody heard
     clock_s: float = 2.0  # for a message that tells the charger's clock, before the first limit
-    change_s: float = 10.0  # between two limits, the second above the first
     again_s: float = 5.0  # after a pause the limit is said twice: some overhear the first
     resume_s: float = 60.0  # for current after a pause
     follow_s: float = 30.0  # for the power to come under the limit

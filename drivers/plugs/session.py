@@ -161,6 +161,9 @@ class Session:
             with suppress(DriverError):
                 await self._close()
             raise
+        if relay.on and relay.source != before.source:
+            await self._watch(relay)  # somebody was as quick as that
+            raise Refused(f"on again at once ({relay.source})")
         if relay.on:
             await self._note_armed(0)
             raise Refused(f"the plug did not follow: it is on ({relay.source})")

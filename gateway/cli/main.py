@@ -175,12 +175,13 @@ def decline(id_: OneInstruction, config: ConfigFile = CONFIG, as_json: AsJson = 
 @app.command("skip-delay", epilog="Example: homeflex skip-delay")
 def skip_delay(
     id_: Annotated[
-        str | None, typer.Argument(metavar="ID", help="One instruction; all whose delay runs if left out.")
+        str | None,
+        typer.Argument(metavar="ASSET|ID", help="One asset or instruction; all that wait if left out."),
     ] = None,
     config: ConfigFile = CONFIG,
     as_json: AsJson = False,
 ) -> None:
-    """Skip what is left of a random delay: an instruction starts now, or lets go now after its end."""
+    """Skip what is left of a random delay: charging starts now, an instruction starts, or lets go."""
     answer = _ask(config, {"ask": "skip-delay", "id": id_}, as_json)
     _print(answer, as_json, lambda done: done["done"])
 

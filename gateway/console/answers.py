@@ -18,7 +18,7 @@ VERBS: tuple[str, ...] = get_args(Verb)
 class Question(TypedDict):
     """`asset` for all but status, or `home`: all of them; `for_s`: how long override, pause and release hold,
     0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the car is (0..1);
-    `id`: which instruction.
+    `id`: which instruction; of skip-delay also which asset.
     """
 
     ask: Verb
@@ -55,7 +55,8 @@ class CarLine(TypedDict):
 
 
 class AssetLine(TypedDict):
-    """One asset: what it draws, what it is held to (None: its owner's), who says so and why."""
+    """One asset: what it draws, what it is held to (None: its owner's, or `raised`), who says so and why;
+    `delay_left_s` of the random delay of its own schedule, while that holds it."""
 
     id: str
     asset_class: str
@@ -63,9 +64,11 @@ class AssetLine(TypedDict):
     room_c: float | None
     water_c: float | None
     at_most_w: int | None
+    raised: bool
     governor: str
     reason: str
     text: str
+    delay_left_s: float | None
     car: CarLine | None
 
 
@@ -87,7 +90,7 @@ class InstructionLine(TypedDict):
 
 class InstructionAsset(TypedDict):
     """One asset's life on an instruction, in the contract's words; `delay_left_s` of a random delay that
-    runs, then `text` says so."""
+    runs, then `text` says so. `short_w`: by how much it misses its share now; None: it has none."""
 
     instruction: str
     asset: str
@@ -95,6 +98,7 @@ class InstructionAsset(TypedDict):
     extent: str
     reason: str
     text: str
+    short_w: int | None
     delay_left_s: float | None
 
 
@@ -150,10 +154,14 @@ class Why(TypedDict):
 
     asset: str
     at_most_w: int | None
+    raised: bool
     governor: str
     reason: str
     text: str
+    delay_left_s: float | None
     car: str
+    slack: str
+    preheat: str
     limits: list[LimitLine]
     instructions: list[InstructionAsset]
     sources: dict[str, str]

@@ -16,6 +16,7 @@ from gateway.console.answers import (
     Why,
     WhyAll,
 )
+from gateway.core.span import in_words
 
 
 def status(answer: Status) -> RenderableType:
@@ -48,16 +49,12 @@ def watts(power_w: float | None) -> str:
     return f"{power_w:.0f} W" if abs(power_w) < 1000 else f"{power_w / 1000:.2f} kW"
 
 
-def held(at_most_w: int | None) -> str:
+def held(asset: AssetLine | Why) -> str:
     """What a setpoint asks."""
+    if asset["raised"]:
+        return "raised"
+    at_most_w = asset["at_most_w"]
     return "own control" if at_most_w is None else f"at most {watts(at_most_w)}"
-
-
-def ago(seconds: float) -> str:
-    """A span as a person says it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _head(answer: Status) -> Text:
@@ -86,7 +83,7 @@ def _assets(assets: list[AssetLine]) -> Table:
     for asset in assets:
         because = f"{asset['governor']}: {asset['text']}"
         is_at = asset["car"]["text"] if asset["car"] else _temperatures(asset)
-        table.add_row(asset["id"], watts(asset["power_w"]), is_at, held(asset["at_most_w"]), because)
+        table.add_row(asset["id"], watts(asset["power_w"]), is_at, held(asset), because)
     return table
 
 
@@ -121,15 +118,16 @@ def _asked(instruction: InstructionLine) -> Text:
 
 def _life(asset: InstructionAsset) -> str:
     """One asset's life on an instruction: how far it is, how far it gets, and why."""
-    return ", ".join(
-        word for word in (asset["status"], asset["extent"], asset["reason"], asset["text"]) if word
-    )
+    words = [asset["status"], asset["extent"], asset["reason"], asset["text"]]
+    if asset["short_w"] and asset["extent"] in ("partial", "none"):
+        words.append(f"short by {watts(asset['short_w'])}")
+    return ", ".join(word for word in words if word)
 
 
 def _devices(devices: list[DeviceLine]) -> Table:
     table = Table("device", "speaks", "answers", "if we are gone", box=None, pad_edge=False)
     for device in devices:
-        since = ago(device["since_s"])
+        since = in_words(device["since_s"])
         answers = f"for {since}" if device["online"] else f"not for {since}: {device['why']}"
         style = "" if device["online"] else "yellow"
         table.add_row(device["name"], device["driver"], answers, device["failsafe"], style=style)
@@ -138,10 +136,13 @@ def _devices(devices: list[DeviceLine]) -> Table:
 
 def _why(asset: Why) -> RenderableType:
     lines = Text()
-    lines.append(f"{asset['asset']}: {held(asset['at_most_w'])}", style="bold")
+    lines.append(f"{asset['asset']}: {held(asset)}", style="bold")
     lines.append(f"\n  {asset['governor']}: {asset['text']}")
     if asset["car"]:
         lines.append(f"\n  car: {asset['car']}")
+    lines.append(f"\n  slack: {asset['slack']}")
+    if asset["preheat"]:
+        lines.append(f"\n  pre-heat: {asset['preheat']}")
     for limit in asset["limits"]:
         bounds = [
             f"{word} {watts(value)}"
@@ -155,6 +156,6 @@ def _why(asset: Why) -> RenderableType:
         lines.append(f"\n  {field}: {source}")
     lines.append(f"\n  if the gateway is gone: {asset['failsafe']}")
     if asset["next_change_s"] is not None:
-        lines.append(f"\n  may change by itself in {ago(asset['next_change_s'])}")
+        lines.append(f"\n  may change by itself in {in_words(asset['next_change_s'])}")
     lines.append("\n")
     return lines

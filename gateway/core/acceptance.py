@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from gateway.core import simple
 from gateway.core.eligibility import Home, Refusal, exclusion, refusal, short_notice
 from gateway.core.life import (
     UNANSWERED,
@@ -19,7 +20,7 @@ from gateway.core.life import (
     Target,
     begin_utc_s,
 )
-from gateway.core.model import Asset, Instruction, Op, Order, Reason, Scope, Step, Vector
+from gateway.core.model import Ask, Asset, Instruction, Kind, Op, Order, Reason, Scope, Step, Vector
 
 MOST_AHEAD_S = 120.0  # contract: `issuedAt` ahead of a trusted clock
 FARTHEST_S = 35 * 86_400.0  # contract: start ahead of now
@@ -203,7 +204,8 @@ def _instruction(
         end_most_s = home.default_end_delay_s
     if order.vector is Vector.MANUAL:
         start_most_s = end_most_s = 0  # hands are not staggered
-    steps = _steps(order, _starts_no_earlier_than(in_force, now))
+    takers = [asset for asset in home.assets if asset.id in assets]
+    steps = _steps(order, takers, home, _starts_no_earlier_than(in_force, now))
     start_delay_s = delay_s(draws.start, start_most_s)
     if runs := _running(in_force, steps, now):
         start_delay_s = runs.start_delay_s
@@ -237,12 +239,23 @@ def _running(in_force: Entry | None, steps: tuple[Step, ...], now: Now) -> Instr
     return was if was and has_begun(was, now) and steps[0].start_utc_s == was.start_utc_s else None
 
 
-def _steps(order: Order, from_utc_s: float) -> tuple[Step, ...]:
+def _steps(order: Order, takers: list[Asset], home: Home, from_utc_s: float) -> tuple[Step, ...]:
+    whose = simple.names(order, takers)
     return tuple(
-        Step(max(ask.start_utc_s, from_utc_s), ask.end_utc_s, ask.kind, round(ask.value))
+        replace(_step(ask, whose, home), start_utc_s=max(ask.start_utc_s, from_utc_s))
         for ask in order.asks
         if ask.end_utc_s > from_utc_s
     )
+
+
+def _step(ask: Ask, whose: tuple[str, ...], home: Home) -> Step:
+    if ask.kind is Kind.SOC:
+        return Step(ask.start_utc_s, ask.end_utc_s, Kind.SOC, 0, soc=ask.value)
+    if ask.kind is not Kind.SIMPLE:
+        return Step(ask.start_utc_s, ask.end_utc_s, ask.kind, round(ask.value))
+    level = simple.level_of(ask)
+    power_w = simple.cap_w(home.simple_w, whose, level)
+    return Step(ask.start_utc_s, ask.end_utc_s, Kind.CAP, power_w or 0, level=level)
 
 
 def has_begun(instruction: Instruction, now: Now) -> bool:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from gateway.core import charging
+from gateway.core import charging, preheat, schedule
 from gateway.core.cooling import NOISE_C, cold_in_s, foreseen_c
 from gateway.core.decide import decide
 from gateway.core.demand import is_idle
@@ -34,8 +34,10 @@ from gateway.core.model import (
 HORIZON_S = 24 * 3600.0
 HALF_HOUR_S = 1800.0
 SHORTEST_STEP_S = 0.001  # a clock stands still at less
+REACH_S = 3600.0  # within which a hold begins that is offered: by then the next ones are told
 MAX_STEPS = 64  # decisions a probe may take; a probe that needs more offers less
 RESPOND_S = {AssetClass.EV: 30.0, AssetClass.HEAT: 120.0, AssetClass.PLUG: 15.0}  # CrowdFlex D5 table 4
+KETTLE_W = 3000  # of one phase: the most that a British plug carries
 _PROBE = "~probe"  # no instruction may be called so: ids begin with a letter or a digit
 
 
@@ -109,11 +111,14 @@ def _day(snapshot: Snapshot, asset: Asset, starts: list[float]) -> Iterator[Expe
 def _likely(snapshot: Snapshot, asset: Asset) -> tuple[float, float]:
     """What it is likely to draw, and how much energy in all."""
     power = snapshot.state(asset.id).power_w
-    if snapshot.limit(asset.id).charge is None:
+    charge = snapshot.limit(asset.id).charge
+    if charge is None:
         return asset.nominal_w if power is None else power.value, math.inf
     left_ws = charging.room_ws(snapshot, asset)
     if left_ws is None:
         left_ws = charging.need_ws(snapshot, asset)
+    if left_ws is None and charging.is_store(asset):
+        left_ws = charge.need_ws
     if not charging.is_plugged(snapshot, asset) or is_idle(snapshot, asset):
         left_ws = 0
     return charging.power_w(snapshot, asset), math.inf if left_ws is None else left_ws
@@ -123,11 +128,15 @@ def _expected(snapshot: Snapshot, asset: Asset, start_utc_s: float, likely_w: fl
     scheduled = snapshot.limit(asset.id).schedule.at(start_utc_s)
     most_w = asset.nominal_w if scheduled is None else min(asset.nominal_w, scheduled)
     lowest_w = asset.ability.lowest_w or 0
+    power_w = min(likely_w, most_w)
+    for delay in schedule.running(snapshot, asset, start_utc_s):
+        waits = min(1.0, (delay.end_utc_s - start_utc_s) / HALF_HOUR_S)
+        power_w = min(power_w, waits * min(likely_w, delay.before_w) + (1 - waits) * min(likely_w, most_w))
     return Expected(
         f"asset:{asset.id}",
         start_utc_s,
         start_utc_s + HALF_HOUR_S,
-        min(likely_w, most_w),
+        power_w,
         min(lowest_w, most_w),
         most_w,
     )
@@ -159,6 +168,8 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
     moment = _unaided(_probing(snapshot, members))
     elapsed_s, after_s, low_w, until = 0.0, 0.0, math.inf, Reason.NONE
     for _ in range(MAX_STEPS):
+        if low_w == math.inf and elapsed_s > REACH_S:
+            break
         plan = decide(moment)
         held_w = _held_w(plan, members)
         if low_w == math.inf and held_w is not None:
@@ -181,7 +192,7 @@ def _hold(snapshot: Snapshot, members: list[Asset], respond_s: float) -> Offer:
 
 def _raise(snapshot: Snapshot, members: list[Asset], now_w: float | None, respond_s: float) -> Offer:
     """How high the members can be asked to go together, and for how long what they need lasts at that."""
-    plan = decide(_probing(snapshot, members, Kind.FLOOR, sum(a.nominal_w for a in members)))
+    plan = decide(_cooking(_probing(snapshot, members, Kind.FLOOR, sum(a.nominal_w for a in members))))
     to_w, for_s, until = 0.0, math.inf, Reason.OUTSIDE_CAPABILITY
     for asset in members:
         own, high_w = snapshot.state(asset.id).power_w, _high_w(snapshot, asset, plan)
@@ -192,7 +203,7 @@ def _raise(snapshot: Snapshot, members: list[Asset], now_w: float | None, respon
         to_w += high_w
         if lasts_s < for_s:
             for_s, until = lasts_s, ends
-    if for_s == math.inf:
+    if for_s == math.inf or (now_w is not None and to_w <= now_w):
         return Offer(to_w if now_w is None else now_w, 0.0, 0.0, respond_s, until)
     return Offer(to_w, for_s, 0.0, respond_s, until)
 
@@ -200,6 +211,8 @@ def _raise(snapshot: Snapshot, members: list[Asset], now_w: float | None, respon
 def _high_w(snapshot: Snapshot, asset: Asset, plan: Plan) -> int | None:
     """As high as it can be asked to go; None: it cannot be asked."""
     setpoint = plan.setpoint(asset.id)
+    if asset.asset_class is AssetClass.HEAT:  # it can be asked though it is quiet now
+        return asset.nominal_w if setpoint is not None and setpoint.raised else None
     is_there = snapshot.state(asset.id).online and not is_idle(snapshot, asset)
     if not asset.ability.raises or not is_there or setpoint is None:
         return None
@@ -207,24 +220,31 @@ def _high_w(snapshot: Snapshot, asset: Asset, plan: Plan) -> int | None:
 
 
 def _lasts(snapshot: Snapshot, asset: Asset, power_w: int) -> tuple[float, Reason]:
-    """How long the car takes such a power, and what ends it."""
-    charge, room_ws = snapshot.limit(asset.id).charge, charging.room_ws(snapshot, asset)
-    if room_ws is None:
-        return (charging.need_ws(snapshot, asset) or 0) / power_w, Reason.NO_DEMAND
-    has_most = charge is not None and charge.max_soc is not None
-    return room_ws / power_w, Reason.CHARGE_LIMIT if has_most else Reason.NO_DEMAND
+    """How long what heats may take such a power, or a car surely takes it, and what ends it. A car of
+    unknown charge may be full, and it may lose less on the way than is known."""
+    if asset.asset_class is AssetClass.HEAT:
+        return preheat.lasts_s(snapshot, asset), Reason.COMFORT_LIMIT
+    charge, (goal, ends) = snapshot.limit(asset.id).charge, charging.even_until(snapshot, asset)
+    left_ws = charging.to_soc_ws(snapshot, asset, goal)
+    if charge is None or left_ws is None:
+        return 0.0, ends
+    return charge.efficiency * left_ws / power_w, ends
 
 
 def _probing(snapshot: Snapshot, members: list[Asset], kind: Kind = Kind.CAP, power_w: int = 0) -> Snapshot:
     """The snapshot with the probe in the place of every instruction and schedule, its readings ageless:
-    they stand still while the probe is stepped forward."""
+    they stand still while the probe is stepped forward. A charger's next change is within its `respond_s`."""
     ids = tuple(a.id for a in members)
     step = Step(snapshot.utc_s, snapshot.utc_s + HORIZON_S, kind, power_w)
     scope = Scope(tuple(f"asset:{id_}" for id_ in ids), ids)
     probe = Instruction(_PROBE, 0, "", "response", 0, snapshot.utc_s, scope, (step,))
     begun = {**snapshot.memory.latest_end_s, probe.key: snapshot.now_s + HORIZON_S}
     limits = {
-        id_: replace(own, room_max_age_s=_endless(own.room_max_age_s, snapshot.state(id_).room_c))
+        id_: replace(
+            own,
+            room_max_age_s=_endless(own.room_max_age_s, snapshot.state(id_).room_c),
+            care=replace(own.care, change_every_s=0.0),
+        )
         for id_, own in snapshot.limits.items()
     }
     supply = snapshot.supply
@@ -232,6 +252,14 @@ def _probing(snapshot: Snapshot, members: list[Asset], kind: Kind = Kind.CAP, po
         supply = replace(supply, max_age_s=_endless(supply.max_age_s, snapshot.boundary_w))
     memory = replace(snapshot.memory, latest_end_s=begun)
     return replace(snapshot, instructions=(probe,), memory=memory, limits=limits, supply=supply)
+
+
+def _cooking(snapshot: Snapshot) -> Snapshot:
+    """With room left below the main fuse for what a kitchen may switch on at any moment."""
+    supply = snapshot.supply
+    if supply is None:
+        return snapshot
+    return replace(snapshot, supply=replace(supply, fuse_w=max(0, supply.fuse_w - KETTLE_W * supply.phases)))
 
 
 def _unaided(snapshot: Snapshot) -> Snapshot:

@@ -37,5 +37,13 @@ def base_load(snapshot: Snapshot, *, moved: bool) -> BaseLoad | None:
     return BaseLoad(power_w, now_s, moved_s)
 
 
+def edge_s(snapshot: Snapshot) -> float | None:
+    """Seconds until what was seen before no longer stands for it; None: it does not now."""
+    was, now_s = snapshot.memory.base_load, snapshot.now_s
+    if was is None or not _holds(was, now_s):
+        return None
+    return min(was.moved_s + MOVES_FOR_S, was.at_s + BELIEVED_FOR_S) - now_s
+
+
 def _holds(was: BaseLoad, now_s: float) -> bool:
     return now_s - was.moved_s < MOVES_FOR_S and now_s - was.at_s < BELIEVED_FOR_S

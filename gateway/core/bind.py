@@ -28,10 +28,12 @@ FIELDS = {
     "outdoor_c": Field(max_age_s=3600.0, lowest=-60, highest=60),
     "defrost": Field(max_age_s=180.0, lowest=0, highest=9),
     "legionella": Field(max_age_s=180.0, lowest=0, highest=9),
+    "backup": Field(max_age_s=180.0, lowest=0, highest=100_000),
     "running": Field(max_age_s=90.0, lowest=0, highest=1),
     # What stands still is not always said again. An old register tells of less energy than has flowed.
     "connected": Field(max_age_s=86_400.0, lowest=0, highest=1),
     "import_ws": Field(max_age_s=86_400.0, lowest=0, highest=1e15),
+    "changes_left": Field(max_age_s=900.0, lowest=0, highest=1e6),
     "soc": Field(max_age_s=900.0, lowest=0, highest=1),
 }
 
@@ -77,6 +79,8 @@ def state_of(
         outdoor_c=found["outdoor_c"],
         defrost=found["defrost"],
         legionella=found["legionella"],
+        backup=found["backup"],
+        changes_left=found["changes_left"],
     )
 
 

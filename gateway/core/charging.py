@@ -1,6 +1,9 @@
 """A car's charge: whether it is plugged in, how full it is, what it still needs. Estimates, no rule.
 
 What cannot be told is taken for less energy than may have flowed: too much charge is the lesser evil.
+
+What heats from a store is charged as a car is: it is always there, its energy is counted from the start of
+its charging hours on, and it loses what it holds, so that an old level says nothing.
 """
 
 from __future__ import annotations
@@ -8,9 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from gateway.core.change import changed
 from gateway.core.model import (
     TYPED,
     Asset,
+    AssetClass,
     AssetMemory,
     Charge,
     Deadline,
@@ -19,6 +24,7 @@ from gateway.core.model import (
     Memory,
     Quality,
     Reading,
+    Reason,
     Snapshot,
     Typed,
 )
@@ -26,6 +32,7 @@ from gateway.core.model import (
 UNSEEN_S = 3600.0  # in which one car may have gone and another come
 FRESH_S = 900.0  # of a measured SoC; an older one is said with its age
 SAME_S = 1.0  # a reading that is seen again
+STEP_S = 60.0  # by which a clock may be set without its hours beginning anew
 TYPED_KEPT_S = 86_400.0  # as a measured one: where nothing tells when the car is unplugged
 WS_PER_KWH = 3_600_000
 RAMPS_FOR_S = 120.0  # cars begin with little and on one phase
@@ -34,6 +41,16 @@ NEARLY_ALL = 0.9  # of what car and charger can: who draws so much ramps no furt
 CAREFUL_W = 3680  # 16 A on one phase: what a car takes that nobody has seen yet; many take no more
 FULL_SHARE = 0.25  # of its power that a car still takes when nearly full
 DRAWS_MOST = 1.1  # times the nominal power; a register that rose faster is not believed
+
+
+def is_store(asset: Asset) -> bool:
+    """Whether what is charged is a store that heats and no car."""
+    return asset.asset_class is AssetClass.HEAT
+
+
+def is_its_time(snapshot: Snapshot, asset: Asset) -> bool:
+    """Whether the household's own schedule lets it draw anything now."""
+    return not snapshot.clock_trusted or snapshot.limit(asset.id).schedule.at(snapshot.utc_s) != 0
 
 
 def is_plugged(snapshot: Snapshot, asset: Asset) -> bool:
@@ -49,6 +66,8 @@ def soc(snapshot: Snapshot, asset: Asset) -> Reading | None:
         return None
     if measured := _measured(snapshot, asset):
         return measured
+    if is_store(asset):
+        return None
     was = snapshot.memory.of(asset.id)
     known = [(told.mark.at_s, told) for told in (was.measured, was.typed) if told]
     if not known:
@@ -74,6 +93,8 @@ def need_ws(snapshot: Snapshot, asset: Asset) -> int | None:
     charge = snapshot.limit(asset.id).charge
     if charge is None or not is_plugged(snapshot, asset):
         return None
+    if is_store(asset):
+        return _store_need_ws(snapshot, asset, charge)
     known = soc(snapshot, asset)
     if known and charge.battery_ws and charge.target_soc is not None:
         return _metered_ws(charge, charge.target_soc - known.value)
@@ -87,10 +108,25 @@ def need_ws(snapshot: Snapshot, asset: Asset) -> int | None:
 
 def room_ws(snapshot: Snapshot, asset: Asset) -> int | None:
     """The energy (metered) that still goes in up to the maximum; None: nobody knows."""
+    charge = snapshot.limit(asset.id).charge
+    return to_soc_ws(snapshot, asset, 1.0 if charge is None or charge.max_soc is None else charge.max_soc)
+
+
+def to_soc_ws(snapshot: Snapshot, asset: Asset, goal: float) -> int | None:
+    """The energy (metered) that still goes in up to a SoC; None: nobody knows."""
     charge, known = snapshot.limit(asset.id).charge, soc(snapshot, asset)
     if charge is None or known is None or charge.battery_ws is None:
         return None
-    return _metered_ws(charge, (1.0 if charge.max_soc is None else charge.max_soc) - known.value)
+    return _metered_ws(charge, goal - known.value)
+
+
+def even_until(snapshot: Snapshot, asset: Asset) -> tuple[float, Reason]:
+    """The SoC up to which it takes all of its power, and what ends that: its maximum, or the car itself."""
+    charge = snapshot.limit(asset.id).charge or Charge()
+    tapers = 1.0 if charge.taper_from_soc is None else charge.taper_from_soc
+    if charge.max_soc is not None and charge.max_soc <= tapers:
+        return charge.max_soc, Reason.CHARGE_LIMIT
+    return tapers, Reason.NO_DEMAND
 
 
 def is_charged(snapshot: Snapshot, asset: Asset) -> bool:
@@ -109,9 +145,9 @@ def power_w(snapshot: Snapshot, asset: Asset) -> int:
 
 
 def is_known(snapshot: Snapshot, asset: Asset) -> bool:
-    """Whether this car, or the one before it, was ever seen to draw what it takes."""
+    """Whether this car, or the one before it, was ever seen to draw what it takes; a heater's is known."""
     was = snapshot.memory.of(asset.id)
-    return was.takes_w is not None or was.took_w is not None
+    return is_store(asset) or was.takes_w is not None or was.took_w is not None
 
 
 def careful_w(snapshot: Snapshot, asset: Asset) -> int:
@@ -155,12 +191,14 @@ def next_deadline(snapshot: Snapshot, asset: Asset) -> Deadline | None:
 
 
 def words(snapshot: Snapshot, asset: Asset) -> str:
-    """How the car stands, for a person."""
+    """How the car or the store stands, for a person."""
     if not is_plugged(snapshot, asset):
         return "no car is plugged in"
     known, need, deadline = soc(snapshot, asset), need_ws(snapshot, asset), next_deadline(snapshot, asset)
     found = "charge unknown"
-    if known and known.source == TYPED:
+    if is_store(asset):
+        found = _level_words(asset, known)
+    elif known and known.source == TYPED:
         found = f"charged to {known.value:.0%}, by what was typed in {known.age_s / 3600:.1f} h ago"
     elif known and known.age_s > FRESH_S:
         found = f"charged to {known.value:.0%}, by what was measured {known.age_s / 3600:.1f} h ago"
@@ -169,7 +207,8 @@ def words(snapshot: Snapshot, asset: Asset) -> str:
     if need is None:
         return found
     by = f" by {deadline.words}" if deadline else ""
-    return f"{found}; {need / WS_PER_KWH:.2f} kWh needed{by}"
+    needed = f"{need / WS_PER_KWH:.2f} kWh needed{by}"
+    return f"{found}; {needed}" if found else needed
 
 
 def delivered_ws(snapshot: Snapshot, asset: Asset, mark: Mark | None) -> int:
@@ -187,23 +226,51 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     connected, plugged, typed = snapshot.state(asset.id).connected, was.plugged, was.typed
     if connected and connected.value <= 0.5:
         took_w = was.took_w if was.takes_w is None else was.takes_w
-        return replace(was, plugged=None, typed=None, measured=None, takes_w=None, took_w=took_w)
+        return changed(was, plugged=None, typed=None, measured=None, takes_w=None, took_w=took_w)
     if connected and plugged is None:
         plugged = Mark(snapshot.now_s)
+    if is_store(asset):
+        plugged = _begun(snapshot, asset, plugged)
     if typed and plugged is None and snapshot.now_s - typed.mark.at_s > TYPED_KEPT_S:
         typed = None
     if typed:
-        typed = replace(typed, mark=_with_register(snapshot, asset, typed.mark))
+        typed = changed(typed, mark=_with_register(snapshot, asset, typed.mark))
     plugged = plugged and _with_register(snapshot, asset, plugged)
     is_free = was.running and was.held_w is None
-    was = replace(was, free_since_s=(was.free_since_s or snapshot.now_s) if is_free else None)
-    return replace(
+    was = changed(was, free_since_s=(was.free_since_s or snapshot.now_s) if is_free else None)
+    return changed(
         was,
         plugged=plugged,
         typed=typed,
         measured=_last_measured(snapshot, asset, was),
         takes_w=_takes_w(snapshot, asset, was),
     )
+
+
+def _level_words(asset: Asset, known: Reading | None) -> str:
+    if known:
+        return f"its store at {known.value:.0%}"
+    return "level of its store unknown" if "soc" in asset.sources else ""
+
+
+def _store_need_ws(snapshot: Snapshot, asset: Asset, charge: Charge) -> int | None:
+    """What a store still needs in its hours, and no more than goes into it."""
+    if charge.need_ws is None or not is_its_time(snapshot, asset):
+        return None
+    left_ws = max(0, charge.need_ws - delivered_ws(snapshot, asset, snapshot.memory.of(asset.id).plugged))
+    most_ws = room_ws(snapshot, asset)
+    return left_ws if most_ws is None else min(left_ws, most_ws)
+
+
+def _begun(snapshot: Snapshot, asset: Asset, was: Mark | None) -> Mark | None:
+    """The mark from which a store's energy is counted: a new one once its hours have begun anew."""
+    charge = snapshot.limit(asset.id).charge
+    if charge is None or not snapshot.clock_trusted:
+        return was
+    ago_s = min((snapshot.utc_s - at for at in charge.begins if at <= snapshot.utc_s), default=math.inf)
+    if was and was.at_s + STEP_S >= snapshot.now_s - ago_s:
+        return was
+    return Mark(snapshot.now_s)
 
 
 def type_in(snapshot: Snapshot, asset: Asset, value: float) -> Memory:
@@ -220,8 +287,8 @@ def _seen(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
         return was
     unseen_s = 0.0 if was.told_s is None else snapshot.now_s - was.told_s
     if unseen_s > UNSEEN_S:
-        was = replace(was, plugged=None, typed=None, measured=None)
-    return replace(was, told_s=snapshot.now_s)
+        was = changed(was, plugged=None, typed=None, measured=None)
+    return changed(was, told_s=snapshot.now_s)
 
 
 def _takes_w(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> int | None:
@@ -251,12 +318,14 @@ def _measured(snapshot: Snapshot, asset: Asset) -> Reading | None:
     found = snapshot.state(asset.id).soc
     if found is None or found.quality is Quality.BAD:
         return None
-    return found if found.age_s <= _plugged_for_s(snapshot, asset) else None
+    return found if is_store(asset) or found.age_s <= _plugged_for_s(snapshot, asset) else None
 
 
 def _last_measured(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> Measured | None:
     """The last SoC that was measured of this car; where nothing tells of the plug it is kept for a day."""
     now, last = _measured(snapshot, asset), was.measured
+    if is_store(asset):
+        return None
     if now:
         at_s = snapshot.now_s - now.age_s
         is_new = last is None or at_s > last.mark.at_s + SAME_S or now.source != last.source
@@ -264,7 +333,7 @@ def _last_measured(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> Measur
             last = Measured(now.value, Mark(at_s), now.source)
     elif last and was.plugged is None and snapshot.now_s - last.mark.at_s > TYPED_KEPT_S:
         return None
-    return last and replace(last, mark=_with_register(snapshot, asset, last.mark))
+    return last and changed(last, mark=_with_register(snapshot, asset, last.mark))
 
 
 def _plugged_for_s(snapshot: Snapshot, asset: Asset) -> float:
@@ -279,7 +348,7 @@ def _with_register(snapshot: Snapshot, asset: Asset, mark: Mark) -> Mark:
     register = snapshot.state(asset.id).import_ws
     if mark.register_ws is not None or register is None or register.age_s > snapshot.now_s - mark.at_s:
         return mark
-    return replace(mark, register_ws=round(register.value), source=register.source)
+    return changed(mark, register_ws=round(register.value), source=register.source)
 
 
 def _share(snapshot: Snapshot, asset: Asset, metered_ws: int) -> float:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import math
 
-from gateway.core import reckoning
-from gateway.core.bounds import blocks, care, charge, comfort, frost, hygiene, override, supply
+from gateway.core import preheat, reckoning, schedule, slack
+from gateway.core.aim import Aim
+from gateway.core.bounds import (
+    backup,
+    blocks,
+    care,
+    charge,
+    chill,
+    comfort,
+    frost,
+    hygiene,
+    override,
+    pace,
+    supply,
+    wear,
+)
 from gateway.core.charging import is_plugged
 from gateway.core.demand import is_idle
 from gateway.core.fuse import Line, lines
 from gateway.core.model import (
     Asset,
+    AssetClass,
     Bound,
     Extent,
     Given,
     Kind,
     Plan,
+    Quality,
     Reason,
     Setpoint,
     Snapshot,
@@ -29,11 +45,15 @@ from gateway.core.share import Claim, Share, by_asset, in_force, next_start_s, s
 RULES = (
     frost.bound,
     hygiene.bound,
+    backup.bound,
     care.bound,
+    wear.bound,
     override.bound,
     charge.bound,
     comfort.bound,
+    chill.bound,
     blocks.bound,
+    pace.bound,
 )
 
 
@@ -50,23 +70,38 @@ def decide(snapshot: Snapshot) -> Plan:
     own = by_asset(shared)
     wishes = {a.id: wish(snapshot, a, own.get(a.id, ())) for a in snapshot.assets}
     settled = [settle(asset, wishes[asset.id], rooms[asset.id]) for asset in snapshot.assets]
+    settled = [
+        pace.paced(snapshot, asset, setpoint, rooms[asset.id])
+        for asset, setpoint in zip(snapshot.assets, settled, strict=True)
+    ]
     settled = under_the_fuses(snapshot, settled, fuses)
+    settled = preheat.raised(snapshot, settled, fuses, bounds, own)
     setpoints = {setpoint.asset: setpoint for setpoint in settled}
     assets = {asset.id: asset for asset in snapshot.assets}
     away = {asset.id: _away(snapshot, asset) for asset in snapshot.assets}
     given = tuple(
-        _given(assets[s.asset], s, setpoints[s.asset], rooms[s.asset], away[s.asset]) for s in shared
+        _given(
+            snapshot,
+            assets[s.asset],
+            s,
+            setpoints[s.asset],
+            rooms[s.asset],
+            away[s.asset] or _unraised(snapshot, assets[s.asset], s, setpoints[s.asset], bounds[s.asset]),
+        )
+        for s in shared
     )
     edges = [moment.until_s - snapshot.now_s for moment in active]
     edges += [b.until_s - snapshot.now_s for found in bounds.values() for b in found]
-    edges += reckoning.edges_s(snapshot)
+    edges += [s.aim.starts_in_s for s in shared if s.aim]
+    edges += [*reckoning.edges_s(snapshot), *slack.edges_s(snapshot)]
     return Plan(tuple(settled), given, _next_change_s(snapshot, setpoints, edges))
 
 
 def bounds_of(snapshot: Snapshot, asset: Asset, fuses: tuple[Line, ...]) -> list[Bound]:
     """What the fuses and each rule say of the asset, the highest rank first."""
-    found = (supply.bound(snapshot, asset, fuses), *(rule(snapshot, asset) for rule in RULES))
-    return [bound for bound in found if bound]
+    found = [bound for rule in RULES if (bound := rule(snapshot, asset))]
+    fuse = supply.bound(snapshot, asset, fuses)
+    return [fuse, *found] if fuse else found
 
 
 def _away(snapshot: Snapshot, asset: Asset) -> tuple[Reason, str] | None:
@@ -78,8 +113,29 @@ def _away(snapshot: Snapshot, asset: Asset) -> tuple[Reason, str] | None:
     return None
 
 
+def _unraised(
+    snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint, bounds: list[Bound]
+) -> tuple[Reason, str] | None:
+    """Why what heats does not draw more though it is asked to: of all else, to be let run is enough."""
+    is_asked = share.in_force.step.kind is Kind.FLOOR and share.asked_w
+    if not is_asked or asset.asset_class is not AssetClass.HEAT or setpoint.raised:
+        return None
+    if preheat.draws_enough(snapshot, asset, share):
+        return None
+    if why := preheat.why_not(snapshot, asset, bounds):
+        return why
+    if setpoint.reason is not Reason.NONE:
+        return setpoint.reason, setpoint.text
+    return Reason.SUPPLY_LIMIT, "the fuses leave too little for it to draw more"
+
+
 def _given(
-    asset: Asset, share: Share, setpoint: Setpoint, room: Room, away: tuple[Reason, str] | None
+    snapshot: Snapshot,
+    asset: Asset,
+    share: Share,
+    setpoint: Setpoint,
+    room: Room,
+    away: tuple[Reason, str] | None,
 ) -> Given:
     moment = share.in_force
     extent, reason, text = _extent(asset, share, setpoint, room, away)
@@ -93,12 +149,26 @@ def _given(
         reason,
         text,
         share.governs,
+        _short_w(snapshot, asset, share, setpoint),
     )
+
+
+def _short_w(snapshot: Snapshot, asset: Asset, share: Share, setpoint: Setpoint) -> int:
+    """By how much it misses its share: more than a cap, less than what else is asked of it."""
+    if share.asked_w is None or not share.governs:
+        return 0
+    seen = snapshot.state(asset.id).power_w
+    allowed_w = asset.nominal_w if setpoint.at_most_w is None else setpoint.at_most_w
+    power_w = allowed_w if seen is None or seen.quality is Quality.BAD else round(seen.value)
+    is_cap = share.in_force.step.kind is Kind.CAP
+    return max(0, power_w - share.asked_w if is_cap else share.asked_w - power_w)
 
 
 def _extent(
     asset: Asset, share: Share, setpoint: Setpoint, room: Room, away: tuple[Reason, str] | None
 ) -> tuple[Extent, Reason, str]:
+    if share.aim is not None:
+        return (Extent.NONE, *away) if away else _toward(asset, share.aim, setpoint)
     if share.asked_w is None:
         return Extent.NONE, share.reason, "boundary meter silent: the site's total cannot be kept"
     if not share.governs:
@@ -120,6 +190,16 @@ def _extent(
     if room.low is not None:
         return extent, room.low.reason, room.low.text
     return extent, Reason.OUTSIDE_CAPABILITY, f"cannot be held below {asset.ability.lowest_w} W"
+
+
+def _toward(asset: Asset, aim: Aim, setpoint: Setpoint) -> tuple[Extent, Reason, str]:
+    """How far a car gets with the SoC that is asked for: all the way, if nothing holds it below the power
+    that is enough."""
+    if aim.power_w is None:
+        return Extent.NONE, aim.reason, aim.text
+    if _is_short(asset, aim.power_w, setpoint):
+        return Extent.PARTIAL if setpoint.at_most_w else Extent.NONE, setpoint.reason, setpoint.text
+    return Extent.FULL if aim.reason is Reason.NONE else Extent.PARTIAL, aim.reason, aim.text
 
 
 def _is_short(asset: Asset, asked_w: int, setpoint: Setpoint) -> bool:
@@ -152,7 +232,9 @@ def _own_edges(snapshot: Snapshot, asset: Asset, setpoint: Setpoint) -> list[flo
         edges += [table.next_edge(snapshot.utc_s) - snapshot.utc_s for table in tables]
     if state.room_c:
         edges.append(limits.room_max_age_s - state.room_c.age_s)
-    edges += charge.edges_s(snapshot, asset)
+    edges += [*charge.edges_s(snapshot, asset), *pace.edges_s(snapshot, asset)]
+    edges += schedule.edges_s(snapshot, asset)
+    edges += preheat.edges_s(snapshot, asset)
     if setpoint.at_most_w is not None:
         longest_s = frost.longest_hold_s(snapshot, asset, limits)
         edges += [*care.edges_s(snapshot, asset), *hygiene.edges_s(snapshot, asset)]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from gateway.core.book import Decided
 from gateway.core.life import Book, Entry, Now, Report, Status, Watch
-from gateway.core.model import Kind
 from gateway.core.status import lines, report
 
 
@@ -31,7 +30,7 @@ def running(entry: Entry, watch: Watch | None, now: Now) -> Delay | None:
         length_s = instruction.start_delay_s
     else:
         elapsed_s = _since_end_s(instruction.end_utc_s, watch, now)
-        length_s = 0 if instruction.steps[-1].kind is Kind.FLOOR else instruction.end_delay_s
+        length_s = 0 if instruction.steps[-1].kind.only_raises else instruction.end_delay_s
     if not 0 <= elapsed_s < length_s:
         return None
     return Delay(elapsed_s, length_s - elapsed_s, not entry.is_open)

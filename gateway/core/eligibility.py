@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from gateway.core import simple
 from gateway.core.model import Asset, AssetClass, Instruction, Kind, Order, Reason, Vector
 
 _ANY = "any other"
@@ -33,6 +34,8 @@ class Home:
     `allow_excludes` names services whose exclusions are lifted for a trial; `plug_notice_s` is the notice
     before a plug is switched, by services that give one. Delays are the bounds of a
     draw in seconds where the instruction names none: the start's for `routine` only, the end's for both.
+    `tells_soc`: the cars whose SoC can be known. `simple_w`: the caps that levels 1, 2 and 3 of SIMPLE mean,
+    for `site` and by class.
     """
 
     assets: tuple[Asset, ...] = ()
@@ -41,6 +44,8 @@ class Home:
     default_start_delay_s: int = 600
     default_end_delay_s: int = 600
     plug_notice_s: int = PLUG_NOTICE_S
+    tells_soc: frozenset[str] = frozenset()
+    simple_w: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ SERVICES = {
     )
 }
 
-OBEYED = frozenset({Kind.CAP, Kind.SETPOINT, Kind.FLOOR})
+OBEYED = frozenset(Kind) - {Kind.EXPORT_CAP}
 """What can be carried out today, by the hub or by hand; `state.accepts` tells the aggregator."""
 
 
@@ -101,6 +106,11 @@ def standing_refusal(asset: Asset, asked: Instruction | Order, home: Home) -> Re
         return Refusal(Reason.NOT_ELIGIBLE, text)
     if unknown := kinds - OBEYED:
         return Refusal(Reason.OUTSIDE_CAPABILITY, f"{_words(unknown)} is not offered here")
+    if Kind.SOC in kinds and asset.id not in home.tells_soc:
+        text = (
+            f"how full {asset.id} is, nobody knows: that takes a car with a source of its SoC and battery_kwh"
+        )
+        return Refusal(Reason.OUTSIDE_CAPABILITY, text)
     return None if is_manual else _incapable(asset, kinds)
 
 
@@ -115,7 +125,10 @@ def refusal(order: Order, asset: Asset, home: Home) -> Refusal | None:
             f'service {order.service} (row "{row.name}") lasts at least {row.shortest_s} s, not {lasts_s:.0f}'
         )
         return Refusal(Reason.NOT_ELIGIBLE, text)
-    return standing_refusal(asset, order, home)
+    if why := standing_refusal(asset, order, home):
+        return why
+    unmapped = simple.unmapped(home.simple_w, order, asset)
+    return Refusal(Reason.OUTSIDE_CAPABILITY, unmapped) if unmapped else None
 
 
 def short_notice(order: Order, asset: Asset, since_utc_s: float, home: Home) -> Refusal | None:
@@ -134,8 +147,7 @@ def exclusion(order: Order, asset: Asset, others: Iterable[Instruction], home: H
     start_utc_s, end_utc_s = order.asks[0].start_utc_s, order.asks[-1].end_utc_s
     for other in others:
         overlaps = other.start_utc_s < end_utc_s and start_utc_s < other.end_utc_s
-        takes = asset.id in other.scope.assets and asset.id not in other.ended
-        if overlaps and takes and _exclude(order.service, other.service, home):
+        if overlaps and other.is_of(asset.id) and _exclude(order.service, other.service, home):
             text = f"service {order.service} excludes {other.service}, accepted before as {other.id}"
             return Refusal(Reason.EXCLUDED, text)
     return None

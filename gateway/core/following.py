@@ -34,7 +34,7 @@ def band_w(given: Given, asset: Asset) -> tuple[float, float]:
     below_w = low_w - max(BELOW_W, BELOW_SHARE * abs(low_w))
     if given.kind is Kind.CAP:
         return -math.inf, above_w
-    if given.kind is Kind.FLOOR:
+    if given.kind.only_raises:
         return below_w, math.inf
     return below_w, above_w
 

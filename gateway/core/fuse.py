@@ -57,10 +57,10 @@ class Left:
     least_w: int
     text: str
 
-    def allowed_w(self, asset: Asset, draws_w: int) -> int:
-        """What the asset may draw of it: off only where that is sure to be needed."""
+    def allowed_w(self, asset: Asset, draws_w: int, *, is_on: bool) -> int:
+        """What the asset may draw of it: one that is on is off only where that is sure to be needed."""
         on_w = min(least_on_w(asset), draws_w)
-        return on_w if self.power_w < on_w <= self.most_w else self.power_w
+        return on_w if is_on and self.power_w < on_w <= self.most_w else self.power_w
 
 
 def lines(snapshot: Snapshot) -> tuple[Line, ...]:

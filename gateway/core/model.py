@@ -63,11 +63,12 @@ class Reason(StrEnum):
 class Rank(IntEnum):
     """Which bound wins where two leave no room: the higher."""
 
-    PAUSE = 0  # the household asks for less: below every minimum, also its own
-    COMFORT = 1  # and charge
-    OVERRIDE = 2
-    CARE = 3
-    SUPPLY = 4
+    PACE = 0  # how often a charger is told: no limit waits for it
+    PAUSE = 1  # the household asks for less: below every minimum, also its own
+    COMFORT = 2  # and charge
+    OVERRIDE = 3
+    CARE = 4
+    SUPPLY = 5
 
 
 class Governor(StrEnum):
@@ -78,6 +79,7 @@ class Governor(StrEnum):
     DELAY = "delay"
     LIMIT = "limit"
     OVERRIDE = "override"
+    PREHEAT = "preheat"
     FAILSAFE = "failsafe"
     NONE = "none"
 
@@ -130,6 +132,8 @@ class AssetState:
     outdoor_c: Reading | None = None
     defrost: Reading | None = None  # above 0 while it melts its ice
     legionella: Reading | None = None  # above 0 in a cycle against legionella
+    backup: Reading | None = None  # above 0 while its backup heater runs
+    changes_left: Reading | None = None  # that its device's memory bears today
 
 
 # --- what the home is (configuration) ---------------------------------------------------------------
@@ -150,6 +154,7 @@ class Ability:
     `levels_w` are single levels (0 is "held off"); `range_w` is (lowest, highest) in steps of
     `step_w`. Neither: it can only be watched. `raises` says whether it can be asked to draw more
     than it would by itself. `lease_s` is how long the device keeps our last setting without us.
+    `changes_per_day`: what its memory bears; None: as many as one likes.
     """
 
     levels_w: tuple[int, ...] = ()
@@ -158,6 +163,7 @@ class Ability:
     raises: bool = False
     fallback: FallbackBy = FallbackBy.NONE
     lease_s: float = math.inf
+    changes_per_day: int | None = None
 
     @property
     def holds(self) -> bool:
@@ -244,8 +250,12 @@ class Timetable:
 
     def next_edge(self, utc_s: float) -> float:
         """The next moment after `utc_s` at which the value may change; inf if none is known."""
-        edges = (edge for span in self.spans for edge in (span.start_utc_s, span.end_utc_s))
-        return min((edge for edge in edges if edge > utc_s), default=math.inf)
+        for span in self.spans:
+            if span.start_utc_s > utc_s:
+                return span.start_utc_s
+            if span.end_utc_s > utc_s:
+                return span.end_utc_s
+        return math.inf
 
     def values(self) -> tuple[float, ...]:
         """Every value it can take, for a clock that cannot be trusted."""
@@ -254,8 +264,22 @@ class Timetable:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeDelay:
+    """The random delay of an edge upwards of a schedule: `before_w` is the most for `delay_s` more."""
+
+    at_utc_s: float
+    delay_s: int
+    before_w: int
+
+    @property
+    def end_utc_s(self) -> float:
+        """From when on the schedule lets the asset draw what it says."""
+        return self.at_utc_s + self.delay_s
+
+
+@dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment by which a car is to be ready, and how the household calls it, as in "07:00 local"."""
+    """A moment by which a car or store is ready, and how the household calls it, as in "07:00 local"."""
 
     utc_s: float
     words: str
@@ -263,12 +287,13 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the household wants of a car's charge. SoC is 0..1; None: not said.
+    """What the household wants of a car's charge, or of a store's that heats. SoC is 0..1; None: not said.
 
     Below `min_soc` nothing holds it, at `max_soc` it is held off, `target_soc` is reached by each of
     `deadlines`. `need_ws` is what it needs (metered) from plug-in on while its SoC is unknown;
     `efficiency` is what of the metered energy reaches the battery. From `taper_from_soc` on a car takes ever
-    less (None: it takes the same up to full).
+    less (None: it takes the same up to full). A store's SoC is its level, its battery what it holds; its
+    energy is counted from the last of `begins` (UTC) on, and it needs none while the schedule has it off.
     """
 
     battery_ws: int | None = None
@@ -279,6 +304,7 @@ class Charge:
     efficiency: float = 0.9
     deadlines: tuple[Deadline, ...] = ()  # in order
     taper_from_soc: float | None = None
+    begins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +314,10 @@ class Care:
     Each end of an off that we made is a start we caused: `starts_per_hour` and `starts_per_day` are the most
     in any 3600 s and 86,400 s, at least 1. `air_max_c`: from here on what cools food runs, whatever is asked.
     Colder outside than `frost_c` a hold is `frost_hold_s` at most, colder than `outdoor_min_c` there is none;
-    what `off_may_freeze` is not off below 0 °C. Hot water is heated against legionella at least every
-    `legionella_every_days`.
+    below 0 °C the rest after a hold is `frost_rest_s` at least, and what `off_may_freeze` is not off.
+    Hot water is heated against legionella at least every `legionella_every_days`.
+    What has steps is told another power at most `change_every_s`, more of it only from `min_change_w` on;
+    and `pause_s` lie between a pause and the next run, and the other way.
     """
 
     starts_per_hour: int | None = None
@@ -297,9 +325,21 @@ class Care:
     air_max_c: float | None = None
     frost_c: float | None = None
     frost_hold_s: float = math.inf
+    frost_rest_s: float = 0.0
     outdoor_min_c: float | None = None
     off_may_freeze: bool = False
     legionella_every_days: float | None = None
+    change_every_s: float = 0.0
+    min_change_w: int = 0
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preheat:
+    """How far the household lets what heats be raised: by so many kelvin of its room, and for so long."""
+
+    kelvin: float
+    for_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +348,15 @@ class Limits:
 
     Comfort: `room_min_c` below which it may not be held, `room_max_c` above which it is held off,
     `hysteresis_c` between, `room_max_age_s` after which the room counts as unknown (and an asset with
-    a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it. `water_min_c`: the
+    a room minimum may not be held), `longest_hold_s` of one hold and `rest_s` after it,
+    `most_fall_k` the most the room falls in one. `water_min_c`: the
     same for the hot water, and `water_hysteresis_c` for its way back. Within any 86,400 s instructions hold
     it in `blocks_per_day` blocks at most (None: as many as they like) and for `held_per_day_s` in all.
+    `preheat`: how far it may be raised; None: never.
     Care: `min_run_s` a started compressor runs, `min_rest_s` what was held off stays so; `longest_off_s` of
     one switching-off, `shortest_on_s` between two of them; `care` for the rest.
-    `schedule` is the household's own wish: the most it wants the asset to draw (W).
+    `schedule` is the household's own wish: the most it wants the asset to draw (W); `default_hours` says that
+    nobody has said it and a car keeps off the peak. `delays` are those of its edges upwards, in order.
     """
 
     room_min_c: Timetable = Timetable()
@@ -324,8 +367,10 @@ class Limits:
     water_hysteresis_c: float = 3.0
     longest_hold_s: float = math.inf
     rest_s: float = 0.0
+    most_fall_k: float = math.inf
     blocks_per_day: int | None = None
     held_per_day_s: float = math.inf
+    preheat: Preheat | None = None
     min_run_s: float = 0.0
     min_rest_s: float = 0.0
     longest_off_s: float = math.inf
@@ -333,6 +378,8 @@ class Limits:
     care: Care = Care()
     charge: Charge | None = None
     schedule: Timetable = Timetable()
+    default_hours: bool = False
+    delays: tuple[EdgeDelay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,14 +421,19 @@ class Supply:
 
 
 class Kind(StrEnum):
-    """What a value of an instruction means. The first three are powers and can be obeyed."""
+    """What a value of an instruction means. A level of `SIMPLE` becomes a cap at acceptance."""
 
     CAP = "IMPORT_CAPACITY_LIMIT"  # draw at most
     SETPOINT = "DISPATCH_SETPOINT"  # draw this
     FLOOR = "X_IMPORT_FLOOR"  # draw at least
     EXPORT_CAP = "EXPORT_CAPACITY_LIMIT"
-    SOC = "CHARGE_STATE_SETPOINT"
+    SOC = "CHARGE_STATE_SETPOINT"  # be charged so far by the interval's end
     SIMPLE = "SIMPLE"
+
+    @property
+    def only_raises(self) -> bool:
+        """Whether an asset is never held for it."""
+        return self in {Kind.FLOOR, Kind.SOC}
 
 
 class Vector(StrEnum):
@@ -437,13 +489,14 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One interval of an instruction: over [start_utc_s, end_utc_s) the union draws `power_w`; or, of kind
-    `SOC`, each of its cars has at least `soc` (0..1) by the end."""
+    `SOC`, each of its cars has at least `soc` (0..1) by the end. `level`: of SIMPLE, as it was asked."""
 
     start_utc_s: float
     end_utc_s: float
     kind: Kind
     power_w: int
     soc: float | None = None
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +537,10 @@ class Instruction:
     def key(self) -> str:
         """Names this revision of it: a revision may move the end, a clock may not."""
         return f"{self.id}/{self.revision}"
+
+    def is_of(self, asset: str) -> bool:
+        """Whether it is about the asset, and not only was."""
+        return asset in self.scope.assets and asset not in self.ended
 
     @property
     def start_utc_s(self) -> float:
@@ -563,11 +620,32 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """The room when its heating was switched off, and the steepest mean fall since (K/s)."""
+    """The room and its walls when its heating was switched off, and how many marks of the time since have
+    passed."""
 
     at_s: float
     room_c: float
-    steepest_k_s: float | None = None
+    walls_c: float
+    marks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """How warm a room's walls are: as it was on average lately. `at_s`: when that was last looked at."""
+
+    at_s: float
+    temp_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """When it was first asked to draw more, and the room then; when it last stopped (None: it goes on), and
+    whether its room was warm enough by then."""
+
+    began_s: float
+    room_c: float
+    paused_s: float | None = None
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,7 +660,7 @@ class AssetMemory:
     held_s: float = 0.0  # held since the last full rest, up to the present hold, less what was the schedule's
     too_cold: bool = False  # inside the hysteresis after the room minimum was reached
     too_warm: bool = False
-    plugged: Mark | None = None  # since when a car is plugged in
+    plugged: Mark | None = None  # since when a car is plugged in, or a store's energy is counted
     typed: Typed | None = None
     measured: Measured | None = None  # of this car
     told_s: float | None = None  # when it was last known whether a car is there
@@ -609,8 +687,16 @@ class AssetMemory:
     clean_utc_s: float | None = None  # UTC: when that was last done, or first looked at
     blocks: tuple[Block, ...] = ()  # of the last day, in order; the last one may go on
     dispatched_since_s: float | None = None  # since when the last one goes on; None: it does not
+    aims: bool = False  # the latest start for the SoC that an instruction asks for has passed
     fall: Fall | None = None  # of its room, while it is off
-    cools_k_s: float | None = None  # how fast that was in the last hold of some length
+    falls: tuple[float, ...] = ()  # how far below its walls at each mark, for each kelvin that drives it
+    walls: Walls | None = None
+    backup_s: float | None = None  # when the backup heater last ran that a hold had called
+    began_c: float | None = None  # the room when its hold began
+    chilled: bool = False  # it has fallen too far since, and has not rested from that
+    resumed_s: float | None = None  # when it was last let run after a pause, if that was just now
+    waited_utc_s: float | None = None  # UTC: the last edge of its schedule whose random delay is over
+    raised: Raise | None = None  # the last time, until it may be raised anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -642,6 +728,8 @@ class Memory:
     latest_end_s: Mapping[str, float] = field(default_factory=dict)  # by Instruction.key
     base_load: BaseLoad | None = None
     reckoned: Reckoned | None = None
+    order: tuple[str, ...] = ()  # assets, who gets power first before; while a value is shared among several
+    ordered_s: float | None = None  # when it was last looked at
 
     def of(self, asset: str) -> AssetMemory:
         """What is remembered of an asset; nothing, if it is new."""
@@ -701,7 +789,8 @@ class Bound:
     """What one local rule says of one asset now.
 
     `at_least_w`: the gateway may not hold it lower. `at_most_w`: it may not draw more.
-    `until_s` is when the bound may lift by time alone (inf: only by a new input).
+    `until_s` is when the bound may lift by time alone (inf: only by a new input). `leaves_schedule`: no more
+    instructions may hold it, and `at_least_w` is what the household's own schedule lets it draw.
     """
 
     asset: str
@@ -711,12 +800,15 @@ class Bound:
     at_least_w: int | None = None
     at_most_w: int | None = None
     until_s: float = math.inf
+    leaves_schedule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:
     """What one asset is to do. `at_most_w` None: it is its owner's, nothing is held. `waits`: the fuse
-    leaves it more, or enough to run at all, but not for long enough yet."""
+    leaves it more, or enough to run at all, but not for long enough yet. `of_schedule`: it is the household's
+    own schedule that holds it, or a random delay of that. `raised`: nothing holds it, and it is to draw more
+    than it would by itself."""
 
     asset: str
     at_most_w: int | None
@@ -724,6 +816,8 @@ class Setpoint:
     reason: Reason
     text: str
     waits: bool = False
+    of_schedule: bool = False
+    raised: bool = False
 
 
 class Extent(StrEnum):
@@ -738,7 +832,9 @@ class Given(NamedTuple):
     """What one instruction gets from one asset at this moment.
 
     `asked_w` is this asset's share of the value as asked; `granted_w` is what it is held to (None:
-    it is not held). `governs` says whether this instruction's wish is the one obeyed.
+    it is not held). `governs` says whether this instruction's wish is the one obeyed. `short_w`: by how much
+    it misses its share, drawing more than a cap or less than what else is asked; where nobody sees what it
+    draws, by what it is allowed.
     """
 
     instruction: str
@@ -750,6 +846,7 @@ class Given(NamedTuple):
     reason: Reason
     text: str
     governs: bool = True
+    short_w: int = 0
 
 
 @dataclass(frozen=True, slots=True)

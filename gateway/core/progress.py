@@ -234,12 +234,12 @@ def _by_hand(
         return _none(life, why.reason, why.text), None
     if not agreed:
         return _none(life, Reason.MANUAL, UNANSWERED), None
-    if not instruction.scope.site:
+    utc_s = look.moment.utc_s
+    step = [s for s in instruction.steps if s is instruction.steps[0] or s.start_utc_s <= utc_s][-1]
+    if not instruction.scope.site or step.kind is Kind.SOC:
         return replace(life, extent=None, evidence=None, reason=Reason.NONE, text=AGREED), None
     if look.boundary is None:
         return _none(life, Reason.METER_STALE, "the boundary meter is silent"), was
-    utc_s = look.moment.utc_s
-    step = [s for s in instruction.steps if s is instruction.steps[0] or s.start_utc_s <= utc_s][-1]
     asked = Given(instruction.id, asset.id, step.kind, step.power_w, None, Extent.FULL, Reason.NONE, AGREED)
     return _measured(life, was, asked, _HANDS, Seen(power=look.boundary), look)
 
@@ -296,15 +296,17 @@ def _unfollowed(
     if power_w is None:
         return Reason.METER_STALE, "nothing fresh says what it draws"
     text = f"draws {power_w / 1000:.2f} kW, asked for {_words(given)} {given.asked_w / 1000:.2f} kW"
-    # A charger can be asked to draw more, its car cannot: a full one takes what it takes.
-    may_draw_less = asset.asset_class is AssetClass.EV or not asset.ability.raises
+    # A charger can be asked to draw more, its car cannot: a full one takes what it takes. What heats can by a
+    # floor alone.
+    is_raised = given.kind is Kind.FLOOR and asset.ability.raises
+    may_draw_less = asset.asset_class is AssetClass.EV or not is_raised
     if power_w < band[0] and may_draw_less:
         return Reason.NO_DEMAND, text
     return Reason.NOT_FOLLOWING, text
 
 
 def _words(given: Given) -> str:
-    return {Kind.CAP: "at most", Kind.FLOOR: "at least"}.get(given.kind, "about")
+    return {Kind.CAP: "at most", Kind.FLOOR: "at least", Kind.SOC: "at least"}.get(given.kind, "about")
 
 
 # --- telling ------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core.base_load import base_load_w
+from gateway.core.base_load import BOUNDARY_MAX_AGE_S, base_load_w, edge_s
 from gateway.core.model import Reckoned, Snapshot
 
 ABOVE_W, ABOVE_SHARE = 100.0, 0.05  # contract, "Followed"
@@ -15,10 +15,10 @@ LOWER_W = 300.0  # less than the margin and its noise is not worth a change
 CALM_S = 300.0  # an oven's thermostat is off for less
 
 
-def reckoned_w(snapshot: Snapshot, value_w: float | None) -> float | None:
+def reckoned_w(snapshot: Snapshot, value_w: float) -> float | None:
     """The base load under a site's value (the tightest in force); None while the boundary meter is silent."""
     base_w, was = base_load_w(snapshot), snapshot.memory.reckoned
-    if base_w is None or value_w is None or was is None:
+    if base_w is None or was is None:
         return base_w
     if base_w > was.power_w + max(ABOVE_W, ABOVE_SHARE * value_w):
         return base_w + MARGIN_W
@@ -29,8 +29,10 @@ def reckoned_w(snapshot: Snapshot, value_w: float | None) -> float | None:
 
 def remembered(snapshot: Snapshot, value_w: float | None) -> Reckoned | None:
     """What is to be remembered of it; nothing while no site's value is in force."""
+    if value_w is None:
+        return None
     power_w, base_w, was = reckoned_w(snapshot, value_w), base_load_w(snapshot), snapshot.memory.reckoned
-    if value_w is None or power_w is None or base_w is None:
+    if power_w is None or base_w is None:
         return None
     if base_w >= power_w - LOWER_W:
         return Reckoned(power_w)
@@ -40,8 +42,10 @@ def remembered(snapshot: Snapshot, value_w: float | None) -> Reckoned | None:
 
 
 def edges_s(snapshot: Snapshot) -> list[float]:
-    """Seconds until less base load is reckoned with."""
-    was = snapshot.memory.reckoned
-    if was is None or was.lower_since_s is None:
+    """Seconds until another base load is seen under a site's value, or none, or less is reckoned with."""
+    was, seen_s, boundary = snapshot.memory.reckoned, edge_s(snapshot), snapshot.boundary_w
+    if was is None:
         return []
-    return [was.lower_since_s + CALM_S - snapshot.now_s]
+    edges = [] if was.lower_since_s is None else [was.lower_since_s + CALM_S - snapshot.now_s]
+    edges += [BOUNDARY_MAX_AGE_S - boundary.age_s] if boundary else []
+    return edges if seen_s is None else [*edges, seen_s]

@@ -14,6 +14,7 @@ class Room:
     """What all local rules together leave an asset: never less than `low_w`, never more than `high_w`.
 
     `why` is what is told of `high`: what only waits for a fuse is no reason where another rule holds as low.
+    `scheduled_w`: from here up only the household's own schedule may hold it; None: instructions may as well.
     """
 
     low_w: int = 0
@@ -21,12 +22,13 @@ class Room:
     low: Bound | None = None
     high: Bound | None = None
     why: Bound | None = None
+    scheduled_w: int | None = None
 
 
 def room_left(bounds: Iterable[Bound]) -> Room:
     """Intersect bounds from the highest rank down; where they leave nothing, the higher rank wins."""
-    room = Room()
-    for bound in sorted(bounds, key=lambda b: -b.rank):
+    room, ranked = Room(), sorted(bounds, key=lambda b: -b.rank)
+    for bound in ranked:
         if bound.at_most_w is not None and (room.high_w is None or bound.at_most_w < room.high_w):
             high_w = max(bound.at_most_w, room.low_w)
             room = Room(room.low_w, high_w, room.low, bound, bound)
@@ -36,7 +38,8 @@ def room_left(bounds: Iterable[Bound]) -> Room:
             low_w = bound.at_least_w if room.high_w is None else min(bound.at_least_w, room.high_w)
             if low_w > room.low_w:
                 room = replace(room, low_w=low_w, low=bound)
-    return room
+    spent = (b.at_least_w for b in ranked if b.leaves_schedule)
+    return replace(room, scheduled_w=next(spent, None))
 
 
 def _waits(bound: Bound | None) -> bool:

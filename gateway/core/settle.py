@@ -19,6 +19,11 @@ from gateway.core.model import (
 from gateway.core.room import Room
 from gateway.core.share import Share, Wish
 
+SCHEDULE = "held by the household's schedule"
+DEFAULT_HOURS = (
+    "held off by default in the hours of peak demand, weekdays 08:00 to 11:00 and 16:00 to 22:00;"
+    " a schedule, or charge.default_hours = false, changes that"
+)
 MARGIN_W = 100  # or a step of the device: less is the noise of what the rest of the home draws
 
 
@@ -61,9 +66,8 @@ def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Set
         return _by_limit(asset, level_w, low if low and insists else room.why or high)
     if low and level_w > asked_w:
         return _by_limit(asset, level_w, low)
-    if wanted.by is None:
-        text = "held by the household's schedule"
-        return Setpoint(asset.id, level_w, Governor.HOUSEHOLD, Reason.NONE, text)
+    if wanted.by is None or (room.scheduled_w is not None and level_w >= room.scheduled_w):
+        return _by_schedule(asset, level_w, wanted)
     return _by_instruction(asset, level_w, wanted.by)
 
 
@@ -80,12 +84,21 @@ def _by_limit(asset: Asset, level_w: int | None, bound: Bound) -> Setpoint:
     return Setpoint(asset.id, level_w, governor, bound.reason, bound.text)
 
 
+def _by_schedule(asset: Asset, level_w: int, wanted: Wish) -> Setpoint:
+    governor, text = Governor.HOUSEHOLD, DEFAULT_HOURS if wanted.default_hours else SCHEDULE
+    if wanted.delay:
+        governor = Governor.DELAY
+        text = f"its schedule lets it draw more, after a random delay of {wanted.delay.delay_s} s"
+    return Setpoint(asset.id, level_w, governor, Reason.NONE, text, of_schedule=True)
+
+
 def _by_instruction(asset: Asset, level_w: int, share: Share) -> Setpoint:
     instruction = share.in_force.instruction
     if share.in_force.returning:
         text = f"instruction {instruction.id} has ended, return delayed {instruction.end_delay_s} s"
         return Setpoint(asset.id, level_w, Governor.DELAY, Reason.NONE, text)
-    text = f"held at {level_w / 1000:.1f} kW by instruction {instruction.id} ({instruction.service})"
+    by = f"{level_w / 1000:.1f} kW by instruction {instruction.id} ({instruction.service})"
+    text = f"charges with {by}: {share.aim.text}" if share.aim else f"held at {by}"
     return Setpoint(asset.id, level_w, Governor.DISPATCH, Reason.NONE, text)
 
 
@@ -95,7 +108,7 @@ def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint], found: tuple[Li
     if snapshot.supply is None:
         return settled
     assets = {a.id: a for a in snapshot.assets if a.ability.holds}
-    draws_w = {s.asset: _draws_w(snapshot, assets[s.asset], s, found) for s in settled if s.asset in assets}
+    draws_w = {s.asset: drawn_w(snapshot, assets[s.asset], s, found) for s in settled if s.asset in assets}
     if _fit(snapshot, settled, draws_w, found):
         return settled
     least_w = {id_: min(draws_w[id_], a.ability.lowest_w or 0) for id_, a in assets.items()}
@@ -109,9 +122,12 @@ def under_the_fuses(snapshot: Snapshot, settled: list[Setpoint], found: tuple[Li
             rest = taken(rest, asset.id, -least_w[asset.id])
             spare = taken(spare, asset.id, -least_w[asset.id] - spared_w[asset.id])
             left, spared = left_for(rest, asset), left_for(spare, asset)
-            setpoint = _lowered(asset, setpoint, draws_w[asset.id], left, spared)
+            is_on = snapshot.memory.of(asset.id).held_w != 0
+            allowed_w = left.allowed_w(asset, draws_w[asset.id], is_on=is_on)
+            allowed_w = max(spared.power_w, min(least_on_w(asset), allowed_w))
+            setpoint = _lowered(asset, setpoint, draws_w[asset.id], allowed_w, left.text)
             setpoint = _patient(snapshot, snapshot.supply, asset, setpoint, left)
-            asked_w = _draws_w(snapshot, asset, setpoint, found)
+            asked_w = drawn_w(snapshot, asset, setpoint, found)
             rest, spare = taken(rest, asset.id, asked_w), taken(spare, asset.id, asked_w)
         result[setpoint.asset] = setpoint
     return [result[setpoint.asset] for setpoint in settled]
@@ -161,19 +177,18 @@ def _patient(snapshot: Snapshot, fuse: Supply, asset: Asset, setpoint: Setpoint,
     return replace(setpoint, at_most_w=was.held_w, waits=True)
 
 
-def _draws_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint, found: tuple[Line, ...]) -> int:
-    draws_w = demand_w(snapshot, asset, found)
-    return draws_w if setpoint.at_most_w is None else min(draws_w, setpoint.at_most_w)
+def drawn_w(snapshot: Snapshot, asset: Asset, setpoint: Setpoint, found: tuple[Line, ...]) -> int:
+    """What it draws of the fuses found under its setpoint."""
+    own_w = demand_w(snapshot, asset, found)
+    return own_w if setpoint.at_most_w is None else min(own_w, setpoint.at_most_w)
 
 
-def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, left: Left, spared: Left) -> Setpoint:
-    """The setpoint, lowered as far as it goes if it draws more than is left; what is spared for others that
-    are on it gives as far as it is on itself."""
-    allowed_w = max(spared.power_w, min(least_on_w(asset), left.allowed_w(asset, draws_w)))
+def _lowered(asset: Asset, setpoint: Setpoint, draws_w: int, allowed_w: int, text: str) -> Setpoint:
+    """The setpoint, lowered as far as it goes if it draws more than is allowed."""
     if draws_w <= allowed_w:
         return setpoint
     level_w = asset.ability.at_or_below(max(0, allowed_w))
     level_w = asset.ability.lowest_w if level_w is None else level_w
     if level_w is None or (setpoint.at_most_w is not None and level_w >= setpoint.at_most_w):
         return setpoint
-    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, left.text)
+    return Setpoint(asset.id, level_w, Governor.LIMIT, Reason.SUPPLY_LIMIT, text)

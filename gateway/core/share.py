@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.core.model import Asset, Instruction, Kind, Reason, Snapshot, Step, Vector
+from gateway.core.aim import Aim, aim
+from gateway.core.model import Asset, EdgeDelay, Instruction, Kind, Reason, Snapshot, Step, Vector
 from gateway.core.reckoning import reckoned_w
+from gateway.core.schedule import running, scheduled_w
+from gateway.core.slack import order
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(NamedTuple):
     """An instruction at this moment: the step that holds, and whether it only delays a return."""
 
     instruction: Instruction
@@ -25,8 +26,7 @@ class InForce:
     until_s: float  # monotonic: when the step may change
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What local rules say of an asset's part: not less than `at_least_w`, not more than `at_most_w`; an
     idle one takes what the others leave."""
 
@@ -35,8 +35,7 @@ class Claim:
     idle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What an asset takes of a union: not less than `least_w`, not more than `most_w`, idle ones last."""
 
     asset: Asset
@@ -46,22 +45,25 @@ class Part:
 
 
 class Share(NamedTuple):
-    """One asset's part of one instruction. `asked_w` None: it cannot be said (`reason` tells why)."""
+    """One asset's part of one instruction. `asked_w` None: it cannot be said (`reason` tells why). `aim`: of
+    a SoC that is asked for; `asked_w` is then the power that is enough for it."""
 
     in_force: InForce
     asset: str
     asked_w: int | None
     reason: Reason = Reason.NONE
     governs: bool = True
+    aim: Aim | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What is wanted of one asset: at most the tightest cap or the governing setpoint (W). A floor only
     stands in the schedule's place: nothing here can make a device draw."""
 
     at_most_w: int | None = None
     by: Share | None = None  # whose `at_most_w` it is; None with a value: the household's schedule
+    default_hours: bool = False  # ... or none that it has said
+    delay: EdgeDelay | None = None  # ... and the last it waits for
 
 
 def in_force(snapshot: Snapshot) -> tuple[InForce, ...]:
@@ -92,10 +94,22 @@ def by_hand(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
+def needs_no_delay(moment: InForce) -> bool:
+    """Whether its assets wait for no delay of their schedule: it is a response to a call, stands in the
+    schedule's place, or delays its own return."""
+    is_response = moment.instruction.service_class == "response"
+    return is_response or moment.returning or moment.step.kind in {Kind.SETPOINT, Kind.FLOOR}
+
+
 def site_value_w(active: Iterable[InForce]) -> int | None:
     """The tightest value in force for the site as a whole."""
-    values = (moment.step.power_w for moment in active if moment.instruction.scope.site)
+    values = (m.step.power_w for m in active if m.instruction.scope.site and m.step.kind is not Kind.SOC)
     return min(values, default=None)
+
+
+def is_shared(active: Iterable[InForce]) -> bool:
+    """Whether a value in force is of several assets."""
+    return any(len(moment.instruction.scope.assets) > 1 for moment in active)
 
 
 def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str, Claim]) -> tuple[Share, ...]:
@@ -105,15 +119,24 @@ def shares(snapshot: Snapshot, active: tuple[InForce, ...], claims: Mapping[str,
     the household or another instruction holds it lower, is the others'.
     """
     unions = [(moment, _members(snapshot, moment)) for moment in active]
+    first = {id_: n for n, id_ in enumerate(order(snapshot))} if is_shared(active) else {}
     governing = _governing(unions)
-    parts = _parts(snapshot, unions, governing, claims)
-    base_w = reckoned_w(snapshot, site_value_w(active))
+    aims = _aims(snapshot, governing)
+    parts = _parts(snapshot, unions, governing, aims, claims)
+    value_w = site_value_w(active)
+    base_w = None if value_w is None else reckoned_w(snapshot, value_w)
     found = []
     for moment, members in unions:
+        if moment.step.kind is Kind.SOC:
+            found += [
+                _aimed(moment, a.id, aims[a.id] if governing[a.id] is moment else None) for a in members
+            ]
+            continue
         beside_w = base_w
         if moment.instruction.scope.site and base_w is not None:
             beside_w = base_w + _drawn_by_others_w(snapshot, members)
-        asked_w = _share_out(moment, [parts[asset.id] for asset in members], beside_w)
+        ordered = sorted((a.id for a in members), key=first.__getitem__) if first else [a.id for a in members]
+        asked_w = _share_out(moment, [parts[id_] for id_ in ordered], beside_w)
         for asset in members:
             governs = moment.step.kind is Kind.CAP or governing[asset.id] is moment
             found.append(_share(moment, asset.id, asked_w, governs=governs))
@@ -131,15 +154,23 @@ def by_asset(all_shares: Iterable[Share]) -> dict[str, list[Share]]:
 def wish(snapshot: Snapshot, asset: Asset, own_shares: Iterable[Share]) -> Wish:
     """What is wanted of `asset`, its shares of instructions and the household's schedule taken together."""
     mine = [s for s in own_shares if s.governs and s.asked_w is not None]
-    scheduled = snapshot.limit(asset.id).schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
-    at_most_w = int(scheduled) if scheduled is not None else None
-    if any(s.in_force.step.kind is not Kind.CAP and not s.in_force.returning for s in mine):
-        at_most_w = None  # a setpoint or floor stands in the schedule's place
-    result = Wish(at_most_w)
+    result = _own_wish(snapshot, asset)
     for share in mine:
-        if share.in_force.step.kind is not Kind.FLOOR and _is_tighter(asset, share, result):
+        if share.aim is None and share.in_force.step.kind is not Kind.CAP and not share.in_force.returning:
+            result = Wish()  # a setpoint or floor stands in the schedule's place
+        elif share.aim and result.at_most_w is not None and (share.asked_w or 0) > result.at_most_w:
             result = Wish(share.asked_w, share)
+    for share in mine:
+        if not share.in_force.step.kind.only_raises and _is_tighter(asset, share, result):
+            result = result._replace(at_most_w=share.asked_w, by=share)
     return result
+
+
+def _own_wish(snapshot: Snapshot, asset: Asset) -> Wish:
+    """The household's schedule."""
+    last = max(running(snapshot, asset), key=lambda delay: delay.end_utc_s, default=None)
+    default_hours = snapshot.limit(asset.id).default_hours
+    return Wish(scheduled_w(snapshot, asset), default_hours=default_hours, delay=last)
 
 
 def _is_tighter(asset: Asset, share: Share, than: Wish) -> bool:
@@ -156,7 +187,7 @@ def _is_tighter(asset: Asset, share: Share, than: Wish) -> bool:
 
 
 def _is_alone(share: Share) -> bool:
-    return len(share.in_force.instruction.scope.assets) == 1
+    return share.aim is not None or len(share.in_force.instruction.scope.assets) == 1
 
 
 def next_start_s(snapshot: Snapshot) -> float:
@@ -174,29 +205,28 @@ def _moment(snapshot: Snapshot, instruction: Instruction, latest_end_s: float) -
         return None
     if left_s <= 0:
         last = instruction.steps[-1]
-        if last.kind is Kind.FLOOR:
+        if last.kind.only_raises:
             return None
         return InForce(instruction, last, returning=True, until_s=snapshot.now_s + returning_s)
-    begun = [
-        step
-        for index, step in enumerate(instruction.steps)
-        if step.start_utc_s + instruction.start_delay_s <= snapshot.utc_s or index == 0
-    ]
-    following = instruction.steps[len(begun) :][:1]
-    edge_s = min(
-        (s.start_utc_s + instruction.start_delay_s - snapshot.utc_s for s in following), default=left_s
-    )
-    return InForce(instruction, begun[-1], returning=False, until_s=snapshot.now_s + min(left_s, edge_s))
+    begun, *following = instruction.steps
+    for step in following:
+        edge_s = step.start_utc_s + instruction.start_delay_s - snapshot.utc_s
+        if edge_s > 0:
+            left_s = min(left_s, edge_s)
+            break
+        begun = step
+    return InForce(instruction, begun, returning=False, until_s=snapshot.now_s + left_s)
 
 
 def _parts(
     snapshot: Snapshot,
     unions: list[tuple[InForce, list[Asset]]],
     governing: Mapping[str, InForce],
+    aims: Mapping[str, Aim],
     claims: Mapping[str, Claim],
 ) -> dict[str, Part]:
-    """What each asset takes of any union: within its claim, and no more than the household's schedule and
-    each instruction's whole value leave it."""
+    """What each asset takes of any union: within its claim, and no more than the household's schedule (or
+    what a SoC that is asked for needs, if that is more) and each instruction's whole value leave it."""
     values_w: dict[str, list[int]] = {asset.id: [] for asset in snapshot.assets}
     unscheduled = set()
     for moment, members in unions:
@@ -204,20 +234,20 @@ def _parts(
         for asset in members:
             if kind is not Kind.CAP and governing[asset.id] is not moment:
                 continue
-            if kind is not Kind.FLOOR and not moment.instruction.scope.site:
+            if not kind.only_raises and not moment.instruction.scope.site:
                 values_w[asset.id].append(moment.step.power_w)
-            if kind is not Kind.CAP and not moment.returning:
+            if kind in {Kind.SETPOINT, Kind.FLOOR} and not moment.returning:
                 unscheduled.add(asset.id)
-    for asset in snapshot.assets if snapshot.clock_trusted else ():
-        scheduled_w = snapshot.limit(asset.id).schedule.at(snapshot.utc_s)
-        if scheduled_w is not None and asset.id not in unscheduled:
-            values_w[asset.id].append(int(scheduled_w))
+    for asset in snapshot.assets:
+        own_w = scheduled_w(snapshot, asset)
+        if own_w is not None and asset.id not in unscheduled:
+            enough_w = aims[asset.id].power_w if asset.id in aims else None
+            values_w[asset.id].append(max(own_w, enough_w or 0))
     return {a.id: part(a, claims.get(a.id, Claim()), *values_w[a.id]) for a in snapshot.assets}
 
 
 def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
-    instruction = moment.instruction
-    return [a for a in snapshot.assets if a.id in instruction.scope.assets and a.id not in instruction.ended]
+    return [asset for asset in snapshot.assets if moment.instruction.is_of(asset.id)]
 
 
 def _drawn_by_others_w(snapshot: Snapshot, members: list[Asset]) -> float:
@@ -242,6 +272,22 @@ def _share_out(moment: InForce, members: list[Part], base_w: float | None) -> di
     return {id_: max(0, min(watts, watts - over_w)) for id_, watts in given_w.items()}
 
 
+def _aims(snapshot: Snapshot, governing: Mapping[str, InForce]) -> dict[str, Aim]:
+    """What the cars do for the SoC they are asked to have by the end of an interval."""
+    assets = {asset.id: asset for asset in snapshot.assets}
+    return {
+        id_: aim(snapshot, assets[id_], moment.step.soc or 0.0, moment.until_s - snapshot.now_s)
+        for id_, moment in governing.items()
+        if moment.step.kind is Kind.SOC
+    }
+
+
+def _aimed(moment: InForce, asset: str, found: Aim | None) -> Share:
+    if found is None:
+        return Share(moment, asset, 0, Reason.SUPERSEDED, governs=False)
+    return Share(moment, asset, found.power_w, found.reason, aim=found)
+
+
 def _share(moment: InForce, asset: str, asked_w: Mapping[str, int] | None, *, governs: bool) -> Share:
     if asked_w is None:
         return Share(moment, asset, None, Reason.METER_STALE if governs else Reason.SUPERSEDED, governs)
@@ -250,7 +296,7 @@ def _share(moment: InForce, asset: str, asked_w: Mapping[str, int] | None, *, go
 
 def allocate(total_w: int, members: Iterable[Part], *, in_levels: bool = True) -> dict[str, int]:
     """`total_w` over `members`: first what limits insist on, then those that want power in the order
-    configured, then the idle ones.
+    given, then the idle ones.
 
     A device that cannot be held at what is left takes its next lower level; the others get the rest.
     The sum never exceeds `total_w` unless what limits and devices insist on does.

@@ -30,8 +30,8 @@ class Unreadable(Exception):
 
 
 RECORDS: dict[str, tuple[int, Any]] = {
-    "memory": (10, Memory),
-    "entry": (3, Entry),
+    "memory": (18, Memory),
+    "entry": (4, Entry),
     "meter": (1, Meter),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
@@ -44,9 +44,8 @@ def _with_charge(body: Any) -> Any:
         "late_for_utc_s": None, "quiet_since_s": None, "tight_s": None,
     }  # fmt: skip
     return {
-        **body,
+        **_each_asset(body, **new),
         "base_load": None,
-        "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
         "overrides": [{**override, "charging": False} for override in body["overrides"]],
     }
 
@@ -54,69 +53,123 @@ def _with_charge(body: Any) -> Any:
 def _with_measured(body: Any) -> Any:
     """Before a measured SoC was remembered, and what the last car drew."""
     new = {"measured": None, "told_s": None, "took_w": None, "free_since_s": None, "scheduled_since_s": None}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, **new)
 
 
 def _with_every_limit(body: Any) -> Any:
     """Before starts were counted, levels followed and base loads reckoned, and before a pause."""
-    new: dict[str, Any] = {"moved_s": None, "starts_s": []}
     return {
-        **body,
+        **_each_asset(body, moved_s=None, starts_s=[]),
         "reckoned": None,
-        "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]],
         "overrides": [{**override, "paused": False} for override in body["overrides"]],
     }
 
 
 def _with_water(body: Any) -> Any:
     """Before hot water had a minimum."""
-    new: dict[str, Any] = {"water_cold": False}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, water_cold=False)
 
 
 def _with_turns(body: Any) -> Any:
     """Before what is off for the fuse waited, and what an asset drew when it was told was remembered."""
-    new = {"turn": None, "starved_s": None, "fed_s": None}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, turn=None, starved_s=None, fed_s=None)
 
 
 def _with_own_fuses(body: Any) -> Any:
     """Before an asset waited for its own fuses and not for what any of the home had left another."""
     rest = {key: value for key, value in body.items() if key != "supply_tight_s"}
-    return {**rest, "assets": [[id_, {**asset, "short_s": None}] for id_, asset in body["assets"]]}
+    return _each_asset(rest, short_s=None)
 
 
 def _with_heat(body: Any) -> Any:
     """Before frost and hygiene had their limits."""
     names = ("defrosted_s", "outdoor_c", "cycle_since_s", "hot_since_s", "clean_utc_s")
-    new = dict.fromkeys(names)
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, **dict.fromkeys(names))
 
 
 def _with_blocks(body: Any) -> Any:
     """Before the blocks of a day were counted."""
-    new: dict[str, Any] = {"blocks": [], "dispatched_since_s": None}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, blocks=[], dispatched_since_s=None)
 
 
 def _with_cooling(body: Any) -> Any:
     """Before it was learnt how fast a room cools."""
-    new = {"fall": None, "cools_k_s": None}
-    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+    return _each_asset(body, fall=None, cools_k_s=None)
+
+
+def _with_pace(body: Any) -> Any:
+    """Before pauses of a charger had their pace."""
+    return _each_asset(body, resumed_s=None)
+
+
+def _with_aims(body: Any) -> Any:
+    """Before a SoC could be asked for."""
+    return _each_asset(body, aims=False)
+
+
+def _with_falls(body: Any) -> Any:
+    """Before a room's fall was learnt by how long it lasted; its mean of before says too little of that."""
+    body = _each_asset(body, fall=None, falls_k=[])
+    for _, asset in body["assets"]:
+        del asset["cools_k_s"]
+    return body
+
+
+def _with_backup(body: Any) -> Any:
+    """Before a hold knew of its backup heater, and how far its room had fallen."""
+    return _each_asset(body, backup_s=None, began_c=None, chilled=False)
+
+
+def _with_order(body: Any) -> Any:
+    """Before it was remembered who gets power first."""
+    return {**body, "order": [], "ordered_s": None}
+
+
+def _with_edges(body: Any) -> Any:
+    """Before an edge of a schedule had a random delay."""
+    return _each_asset(body, waited_utc_s=None)
+
+
+def _with_walls(body: Any) -> Any:
+    """Before a room's fall was learnt from its walls and by the cold outside."""
+    body = _each_asset(body, fall=None, falls=[], walls=None)
+    for _, asset in body["assets"]:
+        del asset["falls_k"]
+    return body
+
+
+def _with_raise(body: Any) -> Any:
+    """Before what heats could be raised."""
+    return _each_asset(body, raised=None)
 
 
 def _with_vector(body: Any) -> Any:
     """Before an instruction said who carries it out, and a step what charge is to be reached."""
-    instruction = body["instruction"]
-    if instruction is None:
-        return body
-    steps = [{**step, "soc": None} for step in instruction["steps"]]
-    return {**body, "instruction": {**instruction, "vector": "automated", "steps": steps}}
+    return _each_step(body, {"soc": None}, vector="automated")
 
 
 def _with_answer(body: Any) -> Any:
     """Before the household could accept what it is to do by hand."""
     return {**body, "agreed": False}
+
+
+def _with_level(body: Any) -> Any:
+    """Before a step could come of a level of SIMPLE."""
+    return _each_step(body, {"level": None})
+
+
+def _each_asset(body: Any, **new: Any) -> Any:
+    """The memory with new fields in what it knows of each asset."""
+    return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
+
+
+def _each_step(body: Any, new: dict[str, Any], **of_all: Any) -> Any:
+    """The entry with new fields in each step of its instruction, if it has one, and in that itself."""
+    instruction = body["instruction"]
+    if instruction is None:
+        return body
+    steps = [{**step, **new} for step in instruction["steps"]]
+    return {**body, "instruction": {**instruction, **of_all, "steps": steps}}
 
 
 UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
@@ -129,8 +182,17 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("memory", 7): _with_heat,
     ("memory", 8): _with_blocks,
     ("memory", 9): _with_cooling,
+    ("memory", 10): _with_pace,
+    ("memory", 11): _with_aims,
+    ("memory", 12): _with_falls,
+    ("memory", 13): _with_backup,
+    ("memory", 14): _with_order,
+    ("memory", 15): _with_edges,
+    ("memory", 16): _with_walls,
+    ("memory", 17): _with_raise,
     ("entry", 1): _with_vector,
     ("entry", 2): _with_answer,
+    ("entry", 3): _with_level,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

@@ -12,7 +12,7 @@ import math
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from drivers.base import DriverKind
 from gateway.core.bind import FIELDS
-from gateway.core.model import TYPED, Ability, Asset, Circuit, FallbackBy, Supply
+from gateway.core.model import TYPED, Ability, Asset, AssetClass, Circuit, FallbackBy, Supply
 from gateway.daemon import wiring
 from gateway.daemon.household import COLD_OFF_MOST_S
 from gateway.daemon.problem import problems_of, right_for, shown
@@ -179,15 +179,20 @@ def _circuit(name: str, section: CircuitSection, volts: float) -> Circuit:
 
 
 def _asset(name: str, section: AssetSection, devices: Mapping[str, Device], drawn_from: int) -> Asset:
-    sources = {field: getattr(section, field) for field in FIELDS}
+    ability = devices[section.control].ability if section.control else Ability()
+    if section.asset_class is not AssetClass.EV and section.comfort.preheat is None:
+        ability = replace(ability, raises=False)  # what makes it run is the household's to switch on
+    sources = {field: getattr(section, field, ()) for field in FIELDS}
+    if ability.changes_per_day is not None:
+        sources["changes_left"] = (f"{section.control}.changes_left",)
     return Asset(
         id=name,
         asset_class=section.asset_class,
         nominal_w=section.nominal_w,
-        ability=devices[section.control].ability if section.control else Ability(),
+        ability=ability,
         control=section.control,
         sources={field: points for field, points in sources.items() if points},
-        storage=section.storage,
+        storage=section.stores,
         phases=tuple(int(phase[1]) for phase in section.phases) or ((1, 2, 3) if drawn_from == 3 else ()),
         circuit=section.circuit,
     )
@@ -388,7 +393,7 @@ def _drawn_from(file: File, devices: Mapping[str, Device]) -> dict[str, int]:
 def _sources(file: File) -> Iterator[tuple[str, str]]:
     for name, section in file.asset.items():
         for field in FIELDS:
-            named = [source for source in getattr(section, field) if source != TYPED]
+            named = [source for source in getattr(section, field, ()) if source != TYPED]
             yield from ((f"asset.{name}.{field}", source) for source in named)
     for name, circuit in file.circuit.items():
         yield from ((f"circuit.{name}.power_w", source) for source in circuit.power_w)

@@ -399,7 +399,7 @@ def _with_former(book: Book, former: Entry | None, before: Book, id_: str) -> Bo
 def _seen_of(snapshot: Snapshot, asset: str, plan: Plan, evidence: Evidence | None) -> Seen:
     """What is seen of an asset; a proof counts only for the setpoint now wanted."""
     state, setpoint = snapshot.state(asset), plan.setpoint(asset)
-    if evidence is None or setpoint is None or evidence.at_most_w != setpoint.at_most_w:
+    if not evidence or not setpoint or not evidence.is_of(setpoint.at_most_w, raised=setpoint.raised):
         return Seen(power=state.power_w, online=state.online)
     return Seen(
         power=state.power_w,

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from gateway.core import availability, charging
 from gateway.core.availability import Offer, Scoped
 from gateway.core.eligibility import OBEYED
-from gateway.core.model import Ability, Asset, AssetClass, Kind, Snapshot
+from gateway.core.model import Asset, AssetClass, Kind, Snapshot
 from gateway.daemon.clock import Clock
 from gateway.daemon.config import Config
 from gateway.daemon.fleet import Health
@@ -142,15 +142,20 @@ def _scope(snapshot: Snapshot, scope: Scoped) -> offered.AvailableScope:
         up=_hold(scope.up),
         connected=scope.connected,
     )
-    cars = [a for a in snapshot.assets if a.asset_class is AssetClass.EV and f"asset:{a.id}" == scope.target]
-    return _with_car(told, snapshot, cars[0]) if cars else told
+    charged = (a for a in snapshot.assets if f"asset:{a.id}" == scope.target and _is_charged(snapshot, a))
+    asset = next(charged, None)
+    return _with_charge(told, snapshot, asset) if asset else told
 
 
-def _with_car(told: offered.AvailableScope, snapshot: Snapshot, car: Asset) -> offered.AvailableScope:
-    """With what is known of the car; moments only by a clock that is trusted."""
-    known, needed = charging.soc(snapshot, car), charging.need_ws(snapshot, car)
-    plugged = snapshot.memory.of(car.id).plugged
-    deadline = charging.next_deadline(snapshot, car) if needed is not None else None
+def _is_charged(snapshot: Snapshot, asset: Asset) -> bool:
+    return asset.asset_class is AssetClass.EV or snapshot.limit(asset.id).charge is not None
+
+
+def _with_charge(told: offered.AvailableScope, snapshot: Snapshot, asset: Asset) -> offered.AvailableScope:
+    """With what is known of a car or a store that heats; moments only by a clock that is trusted."""
+    known, needed = charging.soc(snapshot, asset), charging.need_ws(snapshot, asset)
+    plugged = None if charging.is_store(asset) else snapshot.memory.of(asset.id).plugged
+    deadline = charging.next_deadline(snapshot, asset) if needed is not None else None
     now_utc_s = snapshot.utc_s if snapshot.clock_trusted else None
     return told.model_copy(
         update={
@@ -183,7 +188,7 @@ def _asset(asset: Asset, config: Config) -> state.StateAsset:
         id=asset.id,
         asset_class=asset.asset_class,
         profile=_profile(asset, config),
-        can=_can(asset.ability),
+        can=can_of(asset, config),
         nominal_w=asset.nominal_w,
         lease_s=asset.ability.lease_s,
         failsafe=asset.ability.fallback,
@@ -198,13 +203,15 @@ def _profile(asset: Asset, config: Config) -> state.Profile | None:
     return state.Profile(id=name, hash=digest)
 
 
-def _can(ability: Ability) -> state.Can:
-    kinds = tuple(
-        kind
-        for kind in (Kind.CAP, Kind.SETPOINT, Kind.FLOOR)
-        if kind in OBEYED and ability.holds and (kind is not Kind.FLOOR or ability.raises)
-    )
-    span = ability.range_w
+def can_of(asset: Asset, config: Config) -> state.Can:
+    """What an asset takes of what is obeyed at all, and how it can be held."""
+    ability, span = asset.ability, asset.ability.range_w
+    takes = {
+        Kind.FLOOR: ability.raises,
+        Kind.SOC: config.sections[asset.id].tells_soc,
+        Kind.SIMPLE: bool({asset.asset_class, "site"} & config.services.simple.caps_w.keys()),
+    }
+    kinds = tuple(kind for kind in Kind if kind in OBEYED and ability.holds and takes.get(kind, True))
     return state.Can(
         accepts=kinds,
         levels_w=ability.levels_w,

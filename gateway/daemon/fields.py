@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,6 +36,14 @@ def _no_percent(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
         raise ValueError(f"should be a share of 1; {value / 100:g} would be right")
     return value
+
+
+def _three_that_fall(caps: tuple[int, ...]) -> tuple[int, ...]:
+    if len(caps) > 3 or any(later > former for former, later in pairwise(caps)):
+        raise ValueError(
+            "should be at most three powers, none above the one before, as in [8000, 4000, 2000]"
+        )
+    return caps
 
 
 _ID = "[a-z0-9-]{1,40}"
@@ -69,6 +78,7 @@ Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Seconds = Annotated[Number, Field(ge=0, le=604_800)]
 Watts = Annotated[Whole, Field(ge=0, le=100_000)]
+Caps = Annotated[tuple[Watts, ...], AfterValidator(_three_that_fall)]
 NoPercent = BeforeValidator(_no_percent)
 Share = Annotated[Number, Field(ge=0, le=1), NoPercent]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -106,13 +106,13 @@ class Fleet:
                 task = asyncio.create_task(self._supervise(device, port), name=f"device {name}")
                 self._running[name] = (device, port, task)
 
-    def want(self, device: str, at_most_w: int | None) -> None:
-        """Ask a device to hold a power (W), or None to give it back; each call is a new lease.
+    def want(self, device: str, at_most_w: int | None, *, raised: bool = False) -> None:
+        """Ask a device to hold a power (W), or to draw more, or give it back; each call is a new lease.
 
         One that is being exchanged hears nothing: it is asked anew when it runs.
         """
         if device in self._running:
-            self._running[device][1].ask(at_most_w)
+            self._running[device][1].ask(at_most_w, raised=raised)
 
     def wanted(self, device: str) -> Want | None:
         """What a device was last asked; None also while it is being exchanged."""
@@ -186,9 +186,9 @@ class Port:
         }
         self._house.points(self._name, stamped)
 
-    def ask(self, at_most_w: int | None) -> None:
+    def ask(self, at_most_w: int | None, *, raised: bool = False) -> None:
         """The daemon's side: a new want with the next serial."""
-        self._want = Want(self._want.serial + 1 if self._want else 1, at_most_w)
+        self._want = Want(self._want.serial + 1 if self._want else 1, at_most_w, raised)
         self._asked.set()
 
     def latest(self) -> Want | None:
@@ -209,7 +209,9 @@ class Port:
 
     def refused(self, want: Want, why: str) -> None:
         """The device will not hold a want."""
-        log.warning("device refused", device=self._name, at_most_w=want.at_most_w, why=why)
+        log.warning(
+            "device refused", device=self._name, at_most_w=want.at_most_w, raised=want.raised, why=why
+        )
         self._house.refused(self._name, want, why)
 
     def report(self, event: DeviceEvent) -> None:

@@ -42,12 +42,18 @@ SETTLE_S = 15.0  # how long after start a missing source may keep us from touchi
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the device of an asset has confirmed: a power (W, None: its owner's), how, and since when."""
+    """What the device of an asset has confirmed: a power (W, None: its owner's, or `raised`), how, and since
+    when."""
 
     at_most_w: int | None
     proof: Proof | None  # None: refused
     since_s: float
     why: str = ""
+    raised: bool = False
+
+    def is_of(self, at_most_w: int | None, *, raised: bool) -> bool:
+        """Whether it is of this want."""
+        return (self.at_most_w, self.raised) == (at_most_w, raised)
 
 
 class Home:
@@ -80,13 +86,15 @@ class Home:
     def applied(self, device: str, applied: Applied) -> None:
         """A device holds a want. Renewals do not move the moment since when it holds."""
         want, was = applied.want, self.evidence.get(device)
-        if was is None or (was.at_most_w, was.proof) != (want.at_most_w, applied.proof):
-            self.evidence[device] = Evidence(want.at_most_w, applied.proof, self._monotonic())
+        is_same = was is not None and was.is_of(want.at_most_w, raised=want.raised)
+        if was is None or not is_same or was.proof is not applied.proof:
+            now_s = self._monotonic()
+            self.evidence[device] = Evidence(want.at_most_w, applied.proof, now_s, raised=want.raised)
             self.wake()
 
     def refused(self, device: str, want: Want, why: str) -> None:
         """A device will not hold a want."""
-        self.evidence[device] = Evidence(want.at_most_w, None, self._monotonic(), why)
+        self.evidence[device] = Evidence(want.at_most_w, None, self._monotonic(), why, want.raised)
         self.wake()
 
     def event(self, device: str, event: DeviceEvent) -> None:
@@ -108,10 +116,12 @@ class Home:
 
     # --- what the loop asks ---
 
-    def holds(self, device: str, at_most_w: int | None) -> bool:
-        """Whether the device has confirmed that it holds this (W; None: it is its owner's)."""
+    def holds(self, device: str, at_most_w: int | None, *, raised: bool = False) -> bool:
+        """Whether the device has confirmed that it holds this (W; None: it is its owner's), or is raised."""
         evidence = self.evidence.get(device)
-        return evidence is not None and evidence.proof is not None and evidence.at_most_w == at_most_w
+        return (
+            evidence is not None and evidence.proof is not None and evidence.is_of(at_most_w, raised=raised)
+        )
 
     def snapshot(self, utc_s: float, *, trusted: bool, instructions: tuple[Instruction, ...]) -> Snapshot:
         """Everything `decide` may know, now."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from gateway.core.decide import decide
 from gateway.core.memory import remember
-from gateway.core.model import Asset, Instruction, Memory, Plan, Snapshot
+from gateway.core.model import Asset, Instruction, Memory, Plan, Setpoint, Snapshot
 from gateway.daemon.clock import Clock
 from gateway.daemon.fleet import Fleet
 from gateway.daemon.home import Home
@@ -111,19 +111,20 @@ class Loop:
         for asset in snapshot.assets:
             setpoint = plan.setpoint(asset.id)
             if asset.control and asset.ability.holds and setpoint and self._home.settled(asset):
-                self._ask(asset, asset.control, setpoint.at_most_w)
+                self._ask(asset, asset.control, setpoint)
 
-    def _ask(self, asset: Asset, device: str, at_most_w: int | None) -> None:
+    def _ask(self, asset: Asset, device: str, setpoint: Setpoint) -> None:
+        at_most_w, raised = setpoint.at_most_w, setpoint.raised
         now_s, want = self._clock.monotonic_s(), self._fleet.wanted(device)
         asked_s = now_s - self._asked_s.get(device, now_s)
-        is_new = want is None or want.at_most_w != at_most_w
-        is_proven = self._home.holds(device, at_most_w)
+        is_new = want is None or (want.at_most_w, want.raised) != (at_most_w, raised)
+        is_proven = self._home.holds(device, at_most_w, raised=raised)
         if is_new or is_proven:
             self._repeat_s[device] = REPEAT_FIRST_S
-        lease_s = min(asset.ability.lease_s, LEASE_MAX_S) if at_most_w is not None else math.inf
+        lease_s = min(asset.ability.lease_s, LEASE_MAX_S) if at_most_w is not None or raised else math.inf
         unproven = not is_proven and asked_s >= self._repeat_s[device]
         if is_new or unproven or asked_s >= lease_s * RENEW_AT:
             if unproven:
                 self._repeat_s[device] = min(2 * self._repeat_s[device], REPEAT_MOST_S)
             self._asked_s[device] = now_s
-            self._fleet.want(device, at_most_w)
+            self._fleet.want(device, at_most_w, raised=raised)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 EVERY_S = 5.0  # between two savings of a memory that changed
 UTC_EVERY_S = 3600.0
-TOLD_EVERY_S = 900.0  # a quarter of the gap after which a car may be another
+TOLD_EVERY_S = 900.0  # a quarter of the gap after which a car may be another, and of a backup heater's hour
 
 
 class Recollection:
@@ -101,10 +101,12 @@ def _gist_of(asset: AssetMemory) -> AssetMemory:
         short_s=None,
         starved_s=None if asset.starved_s is None else 0.0,
         fall=None,
-        cools_k_s=None,  # written with what ends the hold it was learnt in
+        walls=None,
+        falls=tuple(round(fall, 2) for fall in asset.falls),
         measured=measured and replace(measured, soc=round(measured.soc, 2), mark=Mark(0.0)),
         told_s=told_s and told_s // TOLD_EVERY_S,
         defrosted_s=None,
+        backup_s=asset.backup_s and asset.backup_s // TOLD_EVERY_S,
         outdoor_c=asset.outdoor_c and round(asset.outdoor_c),
         clean_utc_s=asset.clean_utc_s and asset.clean_utc_s // UTC_EVERY_S,
     )

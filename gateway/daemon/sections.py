@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gateway.core.model import TYPED, AssetClass
 from gateway.daemon.fields import (
+    Caps,
     Claim,
     Id,
     Number,
@@ -25,11 +26,18 @@ from gateway.daemon.fields import (
     Watts,
     Whole,
 )
-from gateway.daemon.household import Care, Charge, Comfort, Row
+from gateway.daemon.household import Care, Charge, Comfort, Row, Store
 
 RESERVED = {"ack", "site", "status", "boundary"}
 Phase = Literal["L1", "L2", "L3"]
-OUTSIDE = ("frost_c", "frost_hold_s", "outdoor_min_c", "off_may_freeze")  # of care: what rests on outdoor_c
+OUTSIDE = (
+    "frost_c",
+    "frost_hold_s",
+    "frost_rest_s",
+    "outdoor_min_c",
+    "off_may_freeze",
+)  # of care: what rests on outdoor_c
+PACE = ("change_every_s", "min_change_w", "pause_s")  # of care: how often a charger is told
 Tag = Literal["gsp", "gspGroup", "cmz", "amsid", "mpanHash"]
 
 
@@ -101,10 +109,27 @@ class Reporting(Section):
 
 
 class Delays(Section):
-    """Random delays where an instruction does not say (s): at the start of routine ones, at every end."""
+    """Random delays (s) where an instruction does not say, at the start of routine ones and at every end; and
+    at the start of charging by a schedule."""
 
     default_start_s: Annotated[Whole, Field(ge=0, le=1800)] = 600
     default_end_s: Annotated[Whole, Field(ge=0, le=1800)] = 600
+
+
+class Simple(Section):
+    """What levels 1, 2 and 3 of SIMPLE mean, in this order: a cap on what the home draws, or all of a class
+    together. A level that is not said is not taken."""
+
+    site_w: Caps = ()
+    ev_w: Caps = ()
+    heat_w: Caps = ()
+    plug_w: Caps = ()
+
+    @property
+    def caps_w(self) -> dict[str, tuple[int, ...]]:
+        """By `site` and class, those that are said."""
+        said = {"site": self.site_w, "ev": self.ev_w, "heat": self.heat_w, "plug": self.plug_w}
+        return {name: caps for name, caps in said.items() if caps}
 
 
 class Services(Section):
@@ -113,6 +138,7 @@ class Services(Section):
 
     lift_excludes: tuple[str, ...] = ()
     plug_notice_s: Annotated[Whole, Field(ge=0, le=86_400)] = 3600
+    simple: Simple = Simple()
 
 
 class Clock(Section):
@@ -174,6 +200,7 @@ class AssetSection(Section):
     """One controllable load: its class, the device that holds it, and the points that feed it, best first.
 
     `phases` of a home with three: which it draws from, evenly. `circuit`: the last fuse before it.
+    `delays_itself`: its charger has a random delay of its own where charging begins.
     """
 
     asset_class: AssetClass = Field(alias="class")
@@ -187,40 +214,68 @@ class AssetSection(Section):
     outdoor_c: tuple[Source, ...] = ()
     defrost: tuple[Source, ...] = ()
     legionella: tuple[Source, ...] = ()
+    backup: tuple[Source, ...] = ()
     running: tuple[Source, ...] = ()
     connected: tuple[Source, ...] = ()
     soc: tuple[SocSource, ...] = ()
     metered_by: Literal["meter", "device", "estimate"] = "device"
     accuracy_pct: Annotated[Number, Field(gt=0, le=100)] | None = None
     storage: Claim = False
+    compressor: Claim = True
     phases: tuple[Phase, ...] = ()
     circuit: Id | None = None
     comfort: Comfort = Comfort()
     care: Care = Care()
     charge: Charge | None = None
+    store: Store | None = None
     schedule: tuple[Row, ...] = ()
+    delays_itself: Claim = False
+
+    @property
+    def stores(self) -> bool:
+        """Whether what it draws is not lost while it is held."""
+        return self.storage or self.store is not None
+
+    @property
+    def tells_soc(self) -> bool:
+        """Whether how full it is can be known, and what that is in energy."""
+        return bool(self.soc and self.charge and self.charge.battery_kwh)
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
         comfort = self.comfort
         if (comfort.room_min_c.values or comfort.room_max_c.values) and not self.room_c:
             raise ValueError('comfort has a room limit, so room_c needs a source, as in ["room.room_c"]')
+        if comfort.most_fall_k is not None and not self.room_c:
+            raise ValueError('comfort.most_fall_k needs a source, as in room_c = ["room.room_c"]')
+        if comfort.preheat and not self.room_c:
+            raise ValueError('comfort.preheat needs a source, as in room_c = ["room.room_c"]')
         if comfort.water_min_c is not None and not self.water_c:
             raise ValueError('comfort.water_min_c needs a source, as in water_c = ["hp.dhw_c"]')
         return self
 
     @model_validator(mode="after")
     def _of_its_class(self) -> Self:
-        car = {"charge": self.charge, "soc": self.soc, "connected": self.connected}
+        car = {"charge": self.charge, "connected": self.connected}
+        if self.store is None:
+            car["soc"] = self.soc
         if self.asset_class is not AssetClass.EV and (named := _said(car)):
             raise ValueError(f'{named} is for a car; class = "ev" would be right, or remove it')
         care = self.care
-        heat = {name: getattr(self, name) for name in ("water_c", "outdoor_c", "defrost", "legionella")}
+        heat = {
+            name: getattr(self, name) for name in ("water_c", "outdoor_c", "defrost", "legionella", "backup")
+        }
+        heat |= {"store": self.store, "compressor": None if self.compressor else False}
+        if self.delays_itself and self.asset_class is not AssetClass.EV and self.store is None:
+            raise ValueError('delays_itself is of what charges; class = "ev" would be right, or remove it')
         if self.asset_class is not AssetClass.HEAT and (named := _said(heat)):
             raise ValueError(f'{named} is of what heats; class = "heat" would be right, or remove it')
-        day = {name: getattr(self.comfort, name) for name in ("blocks_per_day", "held_per_day_s")}
+        day = {name: getattr(self.comfort, name) for name in ("blocks_per_day", "held_per_day_s", "preheat")}
         if self.asset_class is not AssetClass.HEAT and (named := _said(day)):
             raise ValueError(f'comfort.{named} is of what heats; class = "heat" would be right, or remove it')
+        pace = {name: getattr(care, name) for name in PACE}
+        if self.asset_class is not AssetClass.EV and (named := _said(pace)):
+            raise ValueError(f'care.{named} is for a charger; class = "ev" would be right, or remove it')
         plug = {name: getattr(care, name) for name in ("appliance", "longest_off_s", "shortest_on_s")}
         plug["air_max_c"] = care.air_max_c
         if self.asset_class is not AssetClass.PLUG and (named := _said(plug)):
@@ -244,8 +299,29 @@ class AssetSection(Section):
         return self
 
     @model_validator(mode="after")
+    def _can_be_stored(self) -> Self:
+        store = self.store
+        if store is None:
+            return self
+        if TYPED in self.soc:
+            raise ValueError('a "typed" SoC is a car\'s; soc = ["bricks.level"] would be right')
+        if store.names_level and not self.soc:
+            raise ValueError('store has a limit of its level, so soc needs a source, as in ["bricks.level"]')
+        if store.need_kwh and not self.import_ws:
+            raise ValueError('the energy since its hours began needs import_ws, as in ["relay.import_ws"]')
+        if store.need_kwh and not store.ready_by and all(row.value for row in self.schedule):
+            hours = '[{ from = "07:30", to = "00:30", value = 0 }]'
+            raise ValueError(
+                f"store.need_kwh is what it needs in its charging hours; schedule = {hours} would be right"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_charged(self) -> Self:
         charge, is_typed = self.charge or Charge(), TYPED in self.soc
+        if charge.default_hours and self.schedule:
+            right = "remove one of the two"
+            raise ValueError(f"charge.default_hours is for a car without a schedule of its own; {right}")
         if charge.names_soc and not self.soc:
             raise ValueError('charge has a SoC limit, so soc needs a source, as in ["charger.soc", "typed"]')
         if is_typed and charge.battery_kwh is None:

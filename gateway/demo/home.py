@@ -181,7 +181,11 @@ battery_kwh = {BATTERY_KWH}
 target_soc = {timing.target_soc}
 ready_by = "{timing.ready_by}"
 efficiency = {CHARGED_SHARE}
+default_hours = false                   # the demo is to be the same at any hour
 need_kwh = 0.01                         # all that is asked for until somebody types how full the car is
+
+[asset.{EV}.care]
+pause_s = 0                             # a real charger's five minutes would be half the demo
 
 [asset.{HEAT}]
 class = "heat"

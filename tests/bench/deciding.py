@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from gateway.core.decide import decide
@@ -65,9 +65,10 @@ def measure() -> list[Decision]:
 
 
 def home(assets: int, instructions: int) -> Snapshot:
-    """A home with a third of each class, a fuse, and instructions in force for assets, cars and the site."""
+    """A home with a third of each class, a fuse, and instructions in force for assets, cars and the site; as
+    it remembers them a second after they began."""
     owned = tuple(_asset(n) for n in range(assets))
-    return Snapshot(
+    begun = Snapshot(
         now_s=NOW_S,
         utc_s=UTC_S,
         clock_trusted=True,
@@ -78,6 +79,8 @@ def home(assets: int, instructions: int) -> Snapshot:
         boundary_w=Reading(6000, 1.0, "meter.power_w"),
         instructions=tuple(_instruction(n, owned) for n in range(instructions)),
     )
+    memory = remember(begun, decide(begun))
+    return replace(begun, now_s=NOW_S + 1, utc_s=UTC_S + 1, memory=memory)
 
 
 def _median_s(snapshot: Snapshot) -> float:

@@ -111,6 +111,8 @@ nominal_w = {DEMAND_W}
 power_w = ["charger.power_w"]
 import_ws = ["charger.import_ws"]
 connected = ["charger.connected"]
+care = {{ change_every_s = 0 }}
+charge = {{ default_hours = false }}
 """
 
 

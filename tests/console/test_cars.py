@@ -88,9 +88,12 @@ def test_a_car_is_told_as_data_and_in_the_same_words() -> None:
 
 
 def test_of_what_is_no_car_nothing_is_told() -> None:
-    pump = replace(EV, asset_class=AssetClass.HEAT)
-    assert cars.line(home(pump), pump) is None
-    assert cars.words(home(pump), pump) == ""
+    plug, bricks = (replace(EV, asset_class=kind) for kind in (AssetClass.PLUG, AssetClass.HEAT))
+    assert cars.line(home(plug), plug) is None
+    assert cars.words(home(plug), plug) == ""
+    assert cars.line(home(bricks), bricks) is None
+    assert cars.words(home(bricks), bricks) == "level of its store unknown"
+    assert cars.words(replace(home(bricks), limits={}), bricks) == ""
 
 
 def test_a_typed_charge_is_noted_for_the_one_car_there_is() -> None:

@@ -86,6 +86,17 @@ class Desk:
         return self.delays.get(id_)
 
 
+@dataclass
+class Schedules:
+    """Schedules that only listen."""
+
+    skipped: list[str] = field(default_factory=list)
+
+    def skip_delay(self, assets: Collection[str]) -> None:
+        """Note what was said."""
+        self.skipped += assets
+
+
 TWO = book_of(asked("0193-aa", targets=("asset:ev", "asset:heat")), asked("0193-bb"))
 
 
@@ -167,19 +178,62 @@ START, RETURN = Delay(258.0, 42.0, of_return=False), Delay(0.0, 299.5, of_return
             ["0193-aa"],
             (["ev", "heat"], "0193-aa starts now, 42 s early"),
         ),
+        (
+            {"id": "ev"},
+            {"0193-aa": START, "0193-bb": START},
+            ["0193-aa"],
+            (["ev", "heat"], "0193-aa starts now, 42 s early"),
+        ),
+        ({"id": "ev"}, {"0193-bb": START}, None, ([], "no random delay runs for ev")),
     ],
 )
 async def test_a_delay_is_skipped_of_one_instruction_or_of_all(
     said: Any, delays: dict[str, Delay], heard: list[str] | None, answer: object
 ) -> None:
     desk = Desk(TWO, delays=delays)
-    assert await consent.skip_delay({"ask": "skip-delay", **said}, desk) == answer
+    assert await _skipped(desk, said) == answer
     assert desk.heard == ([heard] if heard else [])
 
 
+@pytest.mark.parametrize(
+    ("said", "own", "heard", "answer"),
+    [
+        ({}, ["ev"], [], (["ev"], "the schedule of ev goes on now, 4 min 12 s early")),
+        ({"id": "ev"}, ["ev"], [], (["ev"], "the schedule of ev goes on now, 4 min 12 s early")),
+        ({"id": "heat"}, None, [["0193-bb"]], (["heat"], "0193-bb starts now, 42 s early")),
+        ({"id": "0193-bb"}, None, [["0193-bb"]], (["heat"], "0193-bb starts now, 42 s early")),
+    ],
+)
+async def test_a_delay_of_an_assets_own_schedule_is_skipped_with_its_name_or_with_all(
+    said: Any, own: list[str] | None, heard: list[object], answer: object
+) -> None:
+    delays = {"0193-bb": START} if heard else {}
+    desk, schedules = Desk(TWO, delays=delays), Schedules()
+    assert await _skipped(desk, said, schedules, {"ev": 251.5, "heat": None}) == answer
+    assert (desk.heard, schedules.skipped) == (heard, own or [])
+
+
+async def test_all_that_waits_is_skipped_in_one_word() -> None:
+    desk, schedules = Desk(TWO, delays={"0193-bb": START}), Schedules()
+    answer = await _skipped(desk, {}, schedules, {"ev": 60.0, "heat": None})
+    early = "the schedule of ev goes on now, 1 min 0 s early, 0193-bb starts now, 42 s early"
+    assert (answer, desk.heard, schedules.skipped) == ((["ev", "heat"], early), [["0193-bb"]], ["ev"])
+
+
+async def _skipped(
+    desk: Desk,
+    said: Any,
+    own: Schedules | None = None,
+    left_s: dict[str, float | None] | None = None,
+) -> object:
+    left_s = {"ev": None, "heat": None} if left_s is None else left_s
+    return await consent.skip_delay({"ask": "skip-delay", **said}, desk, own or Schedules(), left_s)
+
+
 async def test_a_delay_of_what_is_not_there_is_answered_with_what_is() -> None:
-    answer = await consent.skip_delay({"ask": "skip-delay", "id": "0199"}, Desk(TWO))
-    assert answer == "no instruction '0199'; open: 0193-aa, 0193-bb"
+    for id_ in ("0199", ["0199"]):
+        answer = await _skipped(Desk(TWO), {"id": id_})
+        assert answer == f"no instruction {id_!r}; open: 0193-aa, 0193-bb; assets: ev, heat"
 
 
 def test_a_countdown_says_what_ends_it() -> None:

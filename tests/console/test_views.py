@@ -23,6 +23,7 @@ HEAT: AssetLine = {
     "room_c": 20.46,
     "water_c": 47.31,
     "at_most_w": 0,
+    "raised": False,
     "governor": "dispatch",
     "reason": "none",
     "text": "held off by 7f3a",
@@ -35,6 +36,7 @@ CAR: AssetLine = {
     "room_c": None,
     "water_c": None,
     "at_most_w": None,
+    "raised": False,
     "governor": "household",
     "reason": "none",
     "text": "runs by its own control",
@@ -77,6 +79,7 @@ HOME: Status = {
                     "extent": "partial",
                     "reason": "comfortLimit",
                     "text": "room 19.0 °C, minimum 19.0 °C",
+                    "short_w": 2310,
                     "delay_left_s": None,
                 }
             ],
@@ -86,10 +89,13 @@ HOME: Status = {
 REASONS: Why = {
     "asset": "heat",
     "at_most_w": None,
+    "raised": False,
     "governor": "limit",
     "reason": "comfortLimit",
     "text": "room 18.9 °C, minimum 19.0 °C",
     "car": "",
+    "slack": "35% of its longest hold left",
+    "preheat": "",
     "limits": [
         {
             "rank": "comfort",
@@ -121,7 +127,7 @@ def test_the_home_is_on_one_screen() -> None:
         "asset draws is now because",
         "heat 1.48 kW 20.5 °C, water 47.3 °C at most 0 W dispatch: held off by 7f3a",
         "instruction 7f3a bm 17:00:00-17:30:00Z",
-        "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
+        "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C, short by 2.31 kW",
         "",
         "device speaks answers if we are gone",
         "hp modbus for 5 min runs by its own control again within 120 s, when our renewals stop",
@@ -133,7 +139,7 @@ def test_what_is_asked_says_when_what_and_by_whom() -> None:
         "7f3a bm, response by the hub",
         "2026-11-23 17:00:00Z to 2026-11-23 17:30:00Z",
         "asset:heat at most 0.00 kW",
-        "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
+        "heat: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C, short by 2.31 kW",
         "",
     ]
     by_hand: InstructionLine = {**HOME["instructions"][0], "vector": "manual"}
@@ -164,6 +170,14 @@ def test_what_is_asked_says_when_what_and_by_whom() -> None:
             "heat - - at most 0 W dispatch: held off by 7f3a",
         ),
         (
+            {
+                "assets": [
+                    {**HEAT, "at_most_w": None, "raised": True, "governor": "preheat", "text": "pre-heats"}
+                ]
+            },
+            "heat 1.48 kW 20.5 °C, water 47.3 °C raised preheat: pre-heats",
+        ),
+        (
             {"assets": [CAR]},
             "ev 7.30 kW charged to 54%; 17.33 kWh needed by 07:00 local own control"
             " household: runs by its own control",
@@ -177,7 +191,7 @@ def test_what_is_not_as_it_should_be_is_said(change: Status, words: str) -> None
 def test_a_device_that_does_not_answer_says_for_how_long_and_why() -> None:
     gone: DeviceLine = {**PUMP, "online": False, "since_s": 7_260, "why": "[hp] no answer"}
     lines = _shown(views.status({**HOME, "devices": [gone]}))
-    assert any("not for 2.0 h: [hp] no answer" in line for line in lines)
+    assert any("not for 121 min: [hp] no answer" in line for line in lines)
 
 
 def test_an_id_is_never_cut_and_what_has_no_reason_shows_none() -> None:
@@ -198,11 +212,12 @@ def test_why_gives_every_reason_in_words() -> None:
     assert _shown(views.why({"assets": [REASONS]})) == [
         "heat: own control",
         "limit: room 18.9 °C, minimum 19.0 °C",
+        "slack: 35% of its longest hold left",
         "limit (comfort): at least 2.40 kW - room 18.9 °C, minimum 19.0 °C",
-        "instruction 7f3a: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C",
+        "instruction 7f3a: STARTED, partial, comfortLimit, room 19.0 °C, minimum 19.0 °C, short by 2.31 kW",
         "room_c: from room.room_c",
         "power_w: hp.power_w is 95 s old",
         "if the gateway is gone: runs by its own control again within 120 s, when our renewals stop",
-        "may change by itself in 90 s",
+        "may change by itself in 2 min",
         "",
     ]

@@ -77,13 +77,13 @@ def test_what_is_no_moment_is_none(text: str) -> None:
         (
             {"ask": "pause", "asset": "ev", "until": "07:00"},
             ("ev", 34_200, True),
-            (["ev"], "paused for 570 min"),
+            (["ev"], "paused for 9.5 h"),
         ),
         ({"ask": "pause", "asset": "ev", "for_s": 0}, ("ev", 0, False), (["ev"], "given over again")),
         (
             {"ask": "pause", "home": True, "for_s": 60},
             (None, 60, True),
-            (["ev", "heat"], "paused for 1 min"),
+            (["ev", "heat"], "paused for 60 s"),
         ),
         (
             {"ask": "override", "home": True, "until": "2026-11-26T22:00"},

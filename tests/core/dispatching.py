@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.core.book import Received, receive
 from gateway.core.eligibility import Home
@@ -33,6 +34,8 @@ HP = Asset("hp", AssetClass.HEAT, 2500, Ability((0,)))
 FAN = Asset("fan", AssetClass.PLUG, 60, Ability((0,)))
 BOILER = Asset("boiler", AssetClass.HEAT, 3000, Ability())  # can only be watched
 HOME = Home((EV, HP, FAN, BOILER), has_boundary_meter=True)
+LEVELS = {"site": (8000, 4000, 2000), "ev": (4000, 1400), "heat": (1000, 0)}
+MAPPED = replace(HOME, simple_w=LEVELS)
 NO_DRAW = Draws(0.0, 0.0)
 
 

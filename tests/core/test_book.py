@@ -133,6 +133,7 @@ def test_a_draw_covers_every_whole_second_of_its_bound_and_no_more() -> None:
     assert drawn == {0, 1, 2, 3}
     assert delay_s(0.9999999999999999, 1800) == 1800
     assert delay_s(0.5, 0) == 0
+    assert delay_s(0.9999999999999999, 5000) == 1800, "half an hour at most, whoever asks"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +283,8 @@ def test_a_cancel_may_bound_the_return_itself() -> None:
     book = take(Book(), order(start=0, end_delay=1000), draws=Draws(0, 0.5)).book
     done = take(book, cancel(end_delay=0), at(600))
     assert open_instructions(done.book, HOME)[0].end_delay_s == 0
+    done = take(book, cancel(end_delay=200), at(600))
+    assert open_instructions(done.book, HOME)[0].end_delay_s == 100, "by its own draw for the return"
 
 
 def test_a_cancel_of_an_unknown_id_leaves_a_tombstone() -> None:

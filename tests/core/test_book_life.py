@@ -99,7 +99,7 @@ class Life(RuleBasedStateMachine):
         service=st.sampled_from(["tcm", "tcm", "bm", "dfs"]),
         most_delay=st.sampled_from([None, 0, 600]),
         vector=st.sampled_from([*[Vector.AUTOMATED] * 3, Vector.MANUAL]),
-        kind=st.sampled_from([*[Kind.CAP] * 6, Kind.FLOOR, Kind.SOC]),
+        kind=st.sampled_from([*[Kind.CAP] * 6, Kind.FLOOR, Kind.SOC, Kind.SIMPLE]),
         late=st.integers(0, 30),
     )
     def ask(

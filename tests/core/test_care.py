@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.core.availability import scopes
 from gateway.core.decide import decide
-from gateway.core.memory import override, remember, resume
+from gateway.core.memory import override, resume
 from gateway.core.model import (
     Ability,
     Asset,
@@ -34,6 +34,7 @@ from gateway.core.model import (
     Step,
     Supply,
 )
+from tests.core.moments import later
 
 UTC, NOW, HOUR, DAY = 1_800_000_000.0, 200_000.0, 3600.0, 86_400.0
 PUMP = Asset("hp", AssetClass.HEAT, 2400, Ability((0,), lease_s=120))
@@ -61,12 +62,6 @@ def home(
     return Snapshot(NOW, UTC, True, (asset,), limits={"hp": limits}, **fields)
 
 
-def later(snapshot: Snapshot, after_s: float, **more: Any) -> Snapshot:
-    memory = remember(snapshot, decide(snapshot))
-    moved = {"now_s": snapshot.now_s + after_s, "utc_s": snapshot.utc_s + after_s, "memory": memory}
-    return replace(snapshot, **moved, **more)
-
-
 def held(plan: Plan) -> int | None:
     return plan.setpoints[0].at_most_w
 
@@ -79,6 +74,7 @@ def held(plan: Plan) -> int | None:
     [
         ((3000.0, 2000.0, 1.0), None),
         ((3600.0, 2000.0, 1.0), 0),
+        ((7000.0, 3000.0, 2000.0, 1.0), None),
         ((2000.0, 1.0), 0),
         (tuple(80_000.0 - 5000 * n for n in range(8)), None),
         (tuple(86_400.0 - 5000 * n for n in range(8)), 0),

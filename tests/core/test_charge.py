@@ -26,6 +26,7 @@ from gateway.core.model import (
     Reason,
     Snapshot,
     Span,
+    Supply,
     Timetable,
     Typed,
 )
@@ -549,7 +550,7 @@ def test_what_a_car_offers_ends_at_its_latest_start_and_upwards_at_its_maximum()
     assert (offer.down.to_w, offer.down.until) == (0, Reason.CHARGE_LIMIT)
     assert offer.down.for_s == pytest.approx(10 * 3600 - LATEST_S, abs=1)
     assert (offer.up.to_w, offer.up.until) == (7360, Reason.CHARGE_LIMIT)
-    assert offer.up.for_s == pytest.approx(0.4 * 60 * KWH / 0.9 / 7360, abs=1)
+    assert offer.up.for_s == pytest.approx(0.4 * 60 * KWH / 7360, abs=1), "as if nothing were lost on the way"
     assert offer.connected
 
 
@@ -599,3 +600,55 @@ def test_a_class_has_a_car_when_one_of_its_chargers_has() -> None:
 def test_a_car_that_cannot_draw_more_offers_nothing_upwards(seen: AssetState, was: AssetMemory) -> None:
     (offer,) = [s for s in scopes(home(state=seen, was=was)) if s.target == "asset:ev"]
     assert (offer.up.to_w, offer.up.for_s) == (0, 0)
+
+
+def test_of_a_car_that_may_be_full_nothing_is_offered_upwards() -> None:
+    """Though the household says that it needs so much: nobody sees how full it is."""
+    (offer,) = [s for s in scopes(home(state=state(None))) if s.target == "asset:ev"]
+    assert (offer.up.to_w, offer.up.for_s) == (0, 0)
+
+
+def test_upwards_is_offered_until_the_car_itself_takes_less() -> None:
+    tapers = replace(CHARGE, taper_from_soc=0.7)
+    (offer,) = [s for s in scopes(home(charge=tapers)) if s.target == "asset:ev"]
+    assert (offer.up.until, offer.up.for_s) == (
+        Reason.NO_DEMAND,
+        pytest.approx(0.2 * 60 * KWH / 7360, abs=1),
+    )
+    (offer,) = [s for s in scopes(home(state=state(0.75), charge=tapers)) if s.target == "asset:ev"]
+    assert (offer.up.to_w, offer.up.for_s) == (0, 0)
+
+
+@pytest.mark.parametrize(("fuse_w", "up_w"), [(20_000, 7360), (9200, 1380), (5000, 0)])
+def test_upwards_leaves_room_below_the_fuse_for_a_kettle(fuse_w: int, up_w: int) -> None:
+    boundary = reading(1000.0, source="meter.power_w")
+    was = replace(PLUGGED, held_w=1380, held_since_s=NOW - 7200, takes_w=7360)
+    (offer, *_) = scopes(home(supply=Supply(fuse_w), boundary_w=boundary, was=was))
+    assert offer.up.to_w == up_w
+    assert (offer.up.for_s > 0) is (up_w > 0)
+
+
+def test_no_less_than_now_is_offered_upwards() -> None:
+    (offer, *_) = scopes(
+        home(
+            state=replace(state(), power_w=reading(7000.0)),
+            supply=Supply(9200),
+            boundary_w=reading(8000.0),
+            instructions=(),
+        )
+    )
+    assert (offer.up.to_w, offer.up.for_s) == (7000.0, 0)
+
+
+def test_default_hours_hold_as_a_schedule_does_and_say_that_they_can_be_changed() -> None:
+    peak = Limits(charge=CHARGE, schedule=Timetable((), 0), default_hours=True)
+    moment = home(limits={"ev": peak}, instructions=())
+    assert held(decide(moment)) == 0
+    (setpoint,) = decide(moment).setpoints
+    assert (setpoint.governor, setpoint.reason) == (Governor.HOUSEHOLD, Reason.NONE)
+    assert "charge.default_hours = false" in setpoint.text
+    assert held(decide(replace(moment, states={"ev": state(0.1)}))) is None, "below its minimum"
+    now = Override("ev", NOW + 3600, charging=True)
+    assert held(decide(replace(moment, memory=override(moment.memory, "ev", now)))) is None
+    raised = replace(moment, instructions=(cap(2000, kind=Kind.SETPOINT),))
+    assert (held(decide(raised)) or 0) > 0

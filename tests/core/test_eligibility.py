@@ -100,7 +100,7 @@ def test_the_notice_of_plugs_is_the_sites_to_say() -> None:
     ],
 )
 def test_what_an_asset_cannot_do_is_outside_its_capability(kind: Kind, asset: Asset, taken: bool) -> None:
-    assert reason_of(order(kind=kind), asset) is (None if taken else Reason.OUTSIDE_CAPABILITY)
+    assert reason_of(order(kind=kind, value=1.0), asset) is (None if taken else Reason.OUTSIDE_CAPABILITY)
 
 
 def test_a_site_total_needs_a_boundary_meter() -> None:
@@ -125,7 +125,7 @@ def test_what_can_only_be_watched_may_be_switched_by_hand() -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_by_hand_no_more_can_be_asked_for_than_by_the_hub(kind: Kind) -> None:
     may = kind in {Kind.CAP, Kind.SETPOINT, Kind.FLOOR}
-    assert reason_of(order(kind=kind, vector=Vector.MANUAL), EV) is (
+    assert reason_of(order(kind=kind, value=1.0, vector=Vector.MANUAL), EV) is (
         None if may else Reason.OUTSIDE_CAPABILITY
     )
 

@@ -29,7 +29,7 @@ from gateway.core.model import (
     Turn,
 )
 from tests.core.cars import EV, reading
-from tests.core.cases import every_other
+from tests.core.cases import each_once
 
 FREEZER = Asset("freezer", AssetClass.PLUG, 150, Ability((0,), lease_s=900))
 HEATER = Asset("heater", AssetClass.PLUG, 2000, Ability((0,), lease_s=900))
@@ -126,13 +126,13 @@ TIGHT_W = ((500, 5750), (2070, 3600), (6600, 13_800))  # what else the home draw
 
 
 @pytest.mark.parametrize(
-    ("assets", "tight_w", "meter_s"), every_other([(EV, FREEZER), (FREEZER, EV)], TIGHT_W, [1, 10])
+    ("assets", "tight_w", "meter_s"), each_once([(EV, FREEZER), (FREEZER, EV)], TIGHT_W, [1, 10])
 )
 def test_under_a_tight_fuse_the_car_is_lowered_calmly_and_the_freezer_runs(
     assets: tuple[Asset, ...], tight_w: tuple[int, int], meter_s: int
 ) -> None:
     base_w, fuse_w = tight_w
-    found = seconds(steady(base_w, 2), fuse_w=fuse_w, meter_s=meter_s, assets=assets)[300:]
+    found = seconds(steady(base_w, 1), fuse_w=fuse_w, meter_s=meter_s, assets=assets)[300:]
     assert all(second.freezer is None for second in found)
     assert sum(a.asked_w != b.asked_w for a, b in pairwise(found)) <= 2 * 30
     assert len(starts_at(found)) <= 1
@@ -140,7 +140,7 @@ def test_under_a_tight_fuse_the_car_is_lowered_calmly_and_the_freezer_runs(
     assert sum(second.over_w > 0 for second in found) <= 60
 
 
-@pytest.mark.parametrize(("seed", "fuse_w", "meter_s"), every_other(range(2), [4600, 5750, 9200], [1, 10]))
+@pytest.mark.parametrize(("seed", "fuse_w", "meter_s"), each_once(range(2), [4600, 5750, 9200], [1, 10]))
 def test_on_a_noisy_evening_the_car_is_seldom_started_and_the_fuse_is_kept(
     seed: int, fuse_w: int, meter_s: int
 ) -> None:
@@ -153,13 +153,11 @@ def test_on_a_noisy_evening_the_car_is_seldom_started_and_the_fuse_is_kept(
     assert longest(may_run) <= meter_s, "the freezer does not pay"
     left_w = [max(0.0, min(EV.nominal_w, second.car_w - second.over_w)) for second in found]
     assert sum(second.car_w for second in found) > 0.5 * sum(left_w), "what is left is used"
+    what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_decision(found)
 
 
-@pytest.mark.parametrize(("seed", "meter_s"), every_other(range(2), [1, 10]))
-def test_what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_decision(
-    seed: int, meter_s: int
-) -> None:
-    for second in seconds(evening(seed, 2), fuse_w=5750, meter_s=meter_s):
+def what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_decision(found: list[Second]) -> None:
+    for second in found:
         if second.read_over_w is None or second.read_over_w <= 0:
             continue
         drew_w = second.shown_w if second.was_w is None else min(second.shown_w, second.was_w)
@@ -167,10 +165,10 @@ def test_what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_deci
         assert asked_w <= max(LEAST_ON_W, drew_w - second.read_over_w)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from([0, 1500, 2600, 4000, 5000]), st.integers(1, 900)), min_size=4, max_size=20
+        st.tuples(st.sampled_from([0, 1500, 2600, 4000, 5000]), st.integers(1, 600)), min_size=4, max_size=12
     )
 )
 def test_whatever_the_home_draws_the_car_is_started_twice_an_hour_at_most(
@@ -325,3 +323,22 @@ def test_a_car_that_has_just_begun_by_itself_is_lowered_and_not_stopped() -> Non
     begins = tight(AssetMemory(), draws_w=0.0, home_w=6361.0)
     unseen = {"ev": AssetState(power_w=reading(0.0, 3.0), online=True)}
     assert held(replace(begins, states=unseen)) == LEAST_ON_W
+
+
+def test_nothing_that_is_off_is_started_while_the_meter_shows_more_than_the_fuse() -> None:
+    """Where what draws the too much may already be less by now, what is on is spared; that starts nothing."""
+    second = replace(EV, id="second")
+    states = {
+        "ev": AssetState(power_w=reading(5000, 31), online=True),
+        "second": AssetState(power_w=reading(0), online=True),
+    }
+    memory = Memory(
+        assets={
+            "ev": AssetMemory(held_w=7360),
+            "second": AssetMemory(held_w=0, held_since_s=0.0, tight_s=8900.0),
+        }
+    )
+    supply = Supply(6000, unmetered_w=1000)
+    snapshot = Snapshot(9000.0, 1.8e9, True, (EV, second), states, {}, supply, reading(9300, 29))
+    plan = decide(replace(snapshot, memory=memory))
+    assert [setpoint.at_most_w for setpoint in plan.setpoints] == [1564, 0]

@@ -38,6 +38,7 @@ from gateway.core.model import (
     Supply,
     Timetable,
 )
+from tests.core.moments import later
 
 UTC, NOW, HOUR, DAY = 1_800_000_000.0, 2_000_000.0, 3600.0, 86_400.0
 PUMP = Asset("hp", AssetClass.HEAT, 2400, Ability((0,), lease_s=120))
@@ -66,12 +67,6 @@ def home(limits: Limits, was: AssetMemory | None = None, asset: Asset = PUMP, **
     }
     trusted = fields.pop("clock_trusted", True)
     return Snapshot(NOW, UTC, trusted, (asset,), limits={"hp": limits}, **fields)
-
-
-def later(snapshot: Snapshot, after_s: float, **more: Any) -> Snapshot:
-    memory = remember(snapshot, decide(snapshot))
-    moved = {"now_s": snapshot.now_s + after_s, "utc_s": snapshot.utc_s + after_s, "memory": memory}
-    return replace(snapshot, **moved, **more)
 
 
 def held(snapshot: Snapshot) -> int | None:
@@ -213,6 +208,40 @@ def test_the_end_of_a_hold_in_frost_is_known_beforehand_and_says_why() -> None:
     )
 
 
+RESTS_LONGER = Limits(longest_hold_s=2 * HOUR, rest_s=HOUR, care=Care(frost_rest_s=2 * HOUR))
+
+
+@pytest.mark.parametrize(
+    ("outside_c", "after_s", "held_w"),
+    [(0.0, 3599, None), (0.0, 3600, 0), (-0.1, 7199, None), (-0.1, 7200, 0)],
+)
+def test_the_rest_after_a_hold_is_longer_while_it_freezes(
+    outside_c: float, after_s: float, held_w: int | None
+) -> None:
+    was = AssetMemory(held_w=0, held_since_s=NOW - 2 * HOUR)
+    now = later(home(RESTS_LONGER, was, OUTSIDE, states=seen(outdoor_c=outside_c)), 0)
+    assert held(later(now, after_s)) == held_w
+
+
+def test_a_rest_begun_in_frost_is_as_short_as_any_once_it_is_a_kelvin_warmer() -> None:
+    was = AssetMemory(held_w=0, held_since_s=NOW - 2 * HOUR)
+    over = later(home(RESTS_LONGER, was, OUTSIDE, states=seen(outdoor_c=-0.2)), 1.5 * HOUR)
+    words = "held for 120 min, the longest allowed; rests 30 min more, 120 min in all as it freezes"
+    assert (text(decide(over)), decide(over).next_change_s) == (words, pytest.approx(0.5 * HOUR))
+    assert held(later(over, 60, states=seen(outdoor_c=0.9))) is None
+    assert held(later(over, 60, states=seen(outdoor_c=1.0))) == 0
+    began_warm = later(home(RESTS_LONGER, was, OUTSIDE, states=seen(outdoor_c=2.0)), 0.9 * HOUR)
+    assert held(later(began_warm, HOUR, states=seen(outdoor_c=-1.0))) is None
+
+
+def test_holds_with_less_than_the_rest_in_frost_between_them_are_one_block() -> None:
+    often = replace(RESTS_LONGER, blocks_per_day=3)
+    for outside_c, many in ((1.0, 3), (-1.0, 1)):
+        cold = home(often, asset=OUTSIDE, states=seen(outdoor_c=outside_c))
+        now, _ = lived(cold, [(0, 0.5), (2, 2.5), (4, 4.5)], 5)
+        assert len(now.memory.of("hp").blocks) == many
+
+
 def test_it_is_a_kelvin_warmer_before_it_counts_as_warmer() -> None:
     deep = later(home(FROST, asset=OUTSIDE, states=seen(outdoor_c=-10.5)), 60, states=seen(outdoor_c=-9.6))
     assert held(deep) is None
@@ -235,6 +264,127 @@ def test_what_may_freeze_is_lowered_in_frost_but_not_off() -> None:
     assert text(decide(frost)) == "-0.1 °C outside, it may freeze while it is off"
     assert held(replace(frost, assets=(stepped,))) == 600
     assert held(replace(frost, states=seen(outdoor_c=0.0))) == 0
+
+
+# --- the backup heater ----------------------------------------------------------------------------------
+
+BACKED = replace(PUMP, sources={"backup": ("hp.backup_heater_w",)})
+
+
+def test_no_hold_begins_while_the_backup_heater_runs_and_one_that_it_is_seen_in_ends() -> None:
+    running = home(Limits(), asset=BACKED, states=seen(backup=3000.0))
+    plan = decide(running)
+    assert (plan.setpoints[0].at_most_w, plan.given[0].reason) == (None, Reason.APPLIANCE_LIMIT)
+    assert text(plan) == "its backup heater runs"
+    assert held(replace(running, states=seen(backup=0.0))) == 0
+    begun = home(Limits(), AssetMemory(held_w=0, held_since_s=NOW - 900), BACKED, states=seen(backup=1.0))
+    assert held(begun) is None
+
+
+def test_one_that_a_hold_called_has_been_off_for_an_hour_before_the_next() -> None:
+    begun = home(Limits(), AssetMemory(held_w=0, held_since_s=NOW - 900), BACKED, states=seen(backup=3000.0))
+    on = later(later(begun, 600), 600)
+    off = replace(on, states=seen(backup=0.0))
+    words = "a hold called its backup heater, off for 10 min, not held for 60 min after it"
+    assert (text(decide(off)), decide(off).next_change_s) == (words, pytest.approx(3000))
+    assert held(later(off, 2999)) is None
+    assert held(later(off, 3000)) == 0
+    again = later(off, 2900, states=seen(backup=10.0))
+    assert held(later(again, 3000, states=seen(backup=0.0))) is None
+
+
+def test_one_that_runs_in_the_rest_after_a_hold_was_called_by_it_and_one_long_after_was_not() -> None:
+    limits = Limits(rest_s=HOUR)
+    for let_go_s, held_w in ((NOW - 600, None), (None, 0)):
+        was = AssetMemory(let_go_s=let_go_s, held_s=900.0 if let_go_s else 0.0)
+        runs = later(home(limits, was, BACKED, states=seen(backup=3000.0)), 60, states=seen(backup=0.0))
+        assert held(later(runs, 60)) == held_w
+
+
+@pytest.mark.parametrize("backup", [None, reading(0.0, Quality.BAD)])
+def test_a_backup_heater_that_is_told_of_and_silent_may_run(backup: Reading | None) -> None:
+    blind = home(Limits(), asset=BACKED, states={"hp": AssetState(online=True, backup=backup)})
+    assert (held(blind), text(decide(blind))) == (None, "unknown whether its backup heater runs")
+    assert held(replace(blind, assets=(PUMP,))) == 0
+
+
+def test_a_compressor_has_its_rest_before_a_backup_heater_ends_it() -> None:
+    resting = AssetMemory(held_w=0, held_since_s=NOW - 300)
+    assert held(home(Limits(min_rest_s=600), resting, BACKED, states=seen(backup=3000.0))) == 0
+
+
+def test_when_a_backup_heater_last_ran_is_kept_over_a_restart_and_untimed_it_was_just_now() -> None:
+    was = Memory(NOW, {"hp": AssetMemory(backup_s=NOW - 500)})
+    assert resume(was, 50.0, 10.0).of("hp").backup_s == -460.0
+    assert resume(was, 50.0, None).of("hp").backup_s == 50.0
+
+
+# --- how far the room falls -----------------------------------------------------------------------------
+
+FALLS = Limits(most_fall_k=2.0, rest_s=HOUR)
+
+
+def fallen(room_c: float, **more: Any) -> Snapshot:
+    """A hold that began at 21 °C, ten minutes later."""
+    return later(home(FALLS, states=seen(room_c=21.0), **more), 600, states=seen(room_c=room_c))
+
+
+def test_a_hold_ends_when_the_room_has_fallen_by_so_much_and_says_from_where() -> None:
+    assert held(fallen(19.1)) == 0
+    plan = decide(fallen(19.0))
+    assert (plan.setpoints[0].at_most_w, plan.given[0].reason) == (None, Reason.COMFORT_LIMIT)
+    assert text(plan) == "room fell from 21.0 °C by 2.0 K, the most in a hold; rests 60 min more"
+
+
+def test_a_room_that_is_a_little_warmer_again_is_not_held_before_it_has_rested() -> None:
+    warmer = later(fallen(19.0), 60, states=seen(room_c=20.5))
+    assert held(warmer) is None
+    assert held(later(warmer, 3539)) is None
+    rested = later(warmer, 3540)
+    assert held(rested) == 0
+    assert held(later(rested, 600, states=seen(room_c=18.6))) == 0
+    assert held(later(rested, 600, states=seen(room_c=18.5))) is None
+
+
+def test_holds_with_less_than_a_rest_between_them_fall_from_where_the_first_began() -> None:
+    let_go = later(fallen(20.0), 60, instructions=())
+    again = later(let_go, 1800, instructions=(cap(id_="new"),))
+    assert held(again) == 0
+    assert held(later(again, 60, states=seen(room_c=19.0))) is None
+
+
+def test_what_the_household_itself_schedules_may_cool_further() -> None:
+    night = replace(FALLS, schedule=Timetable(otherwise=0))
+    off = home(night, states=seen(room_c=21.0), instructions=())
+    assert held(later(off, 6 * HOUR, states=seen(room_c=18.0))) == 0
+    asked = later(later(off, HOUR, states=seen(room_c=20.0)), 60)
+    assert asked.memory.of("hp").began_c is None
+    dispatched = replace(asked, limits={"hp": FALLS}, instructions=(cap(),))
+    assert held(later(dispatched, 60, states=seen(room_c=18.1))) == 0
+    assert held(later(dispatched, 60, states=seen(room_c=18.0))) is None
+
+
+def test_without_a_room_that_is_known_nothing_falls() -> None:
+    assert held(later(home(FALLS), 600)) == 0
+    old = Reading(18.0, 901.0, "hp.room_c")
+    blind = fallen(21.0)
+    assert held(replace(blind, states={"hp": replace(blind.state("hp"), room_c=old)})) == 0
+
+
+def test_where_a_hold_began_is_kept_over_a_restart() -> None:
+    was = fallen(20.0).memory
+    for elapsed_s in (60.0, None):
+        begun = resume(was, 50.0, elapsed_s)
+        assert begun.of("hp").began_c == 21.0
+    now = replace(fallen(19.0), memory=resume(was, NOW + 660, 60.0), now_s=NOW + 660)
+    assert held(now) is None
+
+
+def test_what_is_offered_ends_where_the_room_will_have_fallen_too_far() -> None:
+    limits = replace(FALLS, longest_hold_s=4 * HOUR)
+    cools = AssetMemory(falls=(0.5 / 20, 1.0 / 20))  # after 10 and 30 min, and then 1 K an hour
+    (offer, *_) = scopes(home(limits, cools, states=seen(room_c=21.0), instructions=()))
+    assert (offer.down.for_s, offer.down.until) == (pytest.approx(4200, abs=1), Reason.COMFORT_LIMIT)
 
 
 # --- legionella ---------------------------------------------------------------------------------------
@@ -352,7 +502,10 @@ def test_a_fourth_block_within_a_day_waits_for_the_day_to_end() -> None:
     assert (plan.setpoints[0].at_most_w, plan.given[0].reason) == (None, Reason.COMFORT_LIMIT)
     assert text(plan) == "held 3 times within a day, the most allowed"
     (offer, *_) = scopes(replace(now, instructions=()))
-    assert offer.down.after_s == pytest.approx(15 * HOUR)
+    assert (offer.down.for_s, offer.down.until) == (0.0, Reason.COMFORT_LIMIT), "too late to be offered"
+    nearly = replace(now, instructions=(), now_s=now.now_s + 14.5 * HOUR, utc_s=now.utc_s + 14.5 * HOUR)
+    (offer, *_) = scopes(nearly)
+    assert (offer.down.to_w, offer.down.after_s) == (0.0, pytest.approx(HOUR / 2))
     again = replace(now, instructions=(), now_s=now.now_s + 15 * HOUR, utc_s=now.utc_s + 15 * HOUR)
     assert held(replace(again, instructions=(cap(id_="new"),))) == 0
 
@@ -389,6 +542,10 @@ def test_what_the_household_and_its_limits_hold_is_no_block() -> None:
     warm = home(replace(DAILY, room_max_c=Timetable(otherwise=23)), states=seen(room_c=24.0))
     now, _ = lived(warm, [], 4)
     assert now.memory.of("hp").blocks == ()
+    now, levels = lived(warm, [(0, 1)], 1)
+    assert (set(levels), now.memory.of("hp").blocks) == ({0}, ()), "it would be held all the same"
+    cooler = later(replace(now, instructions=(cap(id_="goes on"),), states=seen(room_c=22.0)), 1)
+    assert len(cooler.memory.of("hp").blocks) == 1
     used = AssetMemory(blocks=(Block(NOW - 9 * HOUR, NOW - 2 * HOUR, 5 * HOUR),))
     assert held(home(scheduled, used)) == 0
     assert held(home(DAILY, used)) is None

@@ -545,6 +545,24 @@ def test_what_a_crash_lost_is_missing_and_its_energy_a_gap() -> None:
     assert shell.readings[5].import_register_ws == 1360 * 1000
 
 
+def test_what_two_crashes_lost_is_told_by_the_reading_after_both() -> None:
+    shell = Shell.start()
+    steady(shell, 70)
+    shell.restart(down_s=250)
+    steady(shell, 20)
+    shell.restart(down_s=150)
+    steady(shell, 120)
+    assert_series(shell.readings)
+    (told,) = [reading for reading in shell.readings if reading.gap_ws is not None]
+    assert told.energy_ws == 1000 * (told.end_s - told.start_s)
+    assert told.energy_ws + (told.gap_ws or 0) == 1000 * (told.end_s - shell.readings[0].end_s)
+
+
+@pytest.mark.parametrize("off_s", [-0.49, 0.0, 0.49])
+def test_a_moment_is_stamped_with_the_second_it_is_nearest_to(off_s: float) -> None:
+    assert Anchor(10.0, NOON_UTC_S + off_s, trusted=True).stamp(70.0) == NOON_UTC_S + 60
+
+
 def test_another_life_has_another_monotonic_clock() -> None:
     shell = Shell.start()
     steady(shell, 70)

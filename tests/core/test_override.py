@@ -42,7 +42,7 @@ def test_a_pause_holds_an_asset_off_and_says_whose_word_it_is() -> None:
     assert held(plan) == 0
     setpoint = plan.setpoints[0]
     assert (setpoint.governor, setpoint.reason) == (Governor.OVERRIDE, Reason.USER_OVERRIDE)
-    assert setpoint.text == "the household paused it for 2.0 h more"
+    assert setpoint.text == "the household paused it for 120 min more"
     assert plan.next_change_s <= 7200
 
 

@@ -33,6 +33,7 @@ from gateway.core.model import (
     Step,
     Supply,
 )
+from tests.core.moments import later
 
 UTC, NOW, HOUR = 1_800_000_000.0, 100_000.0, 3600.0
 FREEZER = Asset(
@@ -59,11 +60,6 @@ def home(was: AssetMemory | None = None, limits: Limits = LIMITS, **more: Any) -
         **more,
     }
     return Snapshot(NOW, UTC, True, **fields)
-
-
-def later(snapshot: Snapshot, after_s: float) -> Snapshot:
-    memory = remember(snapshot, decide(snapshot))
-    return replace(snapshot, now_s=snapshot.now_s + after_s, utc_s=snapshot.utc_s + after_s, memory=memory)
 
 
 def held(plan: Plan) -> int | None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from gateway.core.book import open_instructions
+from gateway.core.eligibility import Home as Rules
 from gateway.core.following import band_w
 from gateway.core.life import (
     Book,
@@ -34,12 +35,13 @@ See = Callable[[float], Mapping[str, Seen]]
 class Home:
     """A home whose seconds pass when told; keeps all that was said."""
 
+    rules: Rules = HOME
     book: Book = field(default_factory=Book)
     reports: list[tuple[float, Report]] = field(default_factory=list)
     summaries: list[tuple[float, Summary]] = field(default_factory=list)
 
     def take(self, message: Order, now: Now | None = None, draws: Draws = NO_DRAW) -> Report:
-        done = take(self.book, message, now, draws=draws)
+        done = take(self.book, message, now, self.rules, draws=draws)
         self.book = done.book
         return done.report
 
@@ -48,7 +50,7 @@ class Home:
             self.book,
             gives,
             sees,
-            HOME,
+            self.rules,
             at(second, trusted=trusted),
             boundary=Reading(900.4, 0.0, "meter.power_w"),
         )
@@ -209,6 +211,18 @@ def test_a_car_that_draws_less_than_its_charger_offers_has_no_demand(kind: Kind)
     assert home.told("ev")[-1][1:] == (Status.ACCEPTED, Extent.NONE, Reason.NO_DEMAND)
     home.live(range(400, 440), plan(part._replace(kind=Kind.CAP)), seen(7300, asset="ev", set_since=60))
     assert home.told("ev")[-1][3] is Reason.NOT_FOLLOWING
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(Kind.SETPOINT, Reason.NO_DEMAND), (Kind.FLOOR, Reason.NOT_FOLLOWING)]
+)
+def test_a_pump_that_can_be_raised_has_no_demand_but_for_a_floor(kind: Kind, reason: Reason) -> None:
+    pump = replace(HP, ability=replace(HP.ability, raises=True))
+    part = given(asked=2000, granted=2000, kind=kind)
+    home = Home(rules=replace(HOME, assets=(pump,)))
+    home.take(order(kind=kind, value=2000))
+    home.live(range(60, 400), plan(part), seen(100))
+    assert home.told()[-1][3] is reason
 
 
 # --- limits inside the window -------------------------------------------------------------------------
@@ -380,6 +394,11 @@ def test_the_whole_is_told_by_those_that_go_on_and_measured_only_if_all_are() ->
     (report,) = progress(book, gives, {**sees, **seen(0)}, both, at(66)).reports
     (whole,) = [line for line in report.targets if line.target]
     assert (whole.status, whole.evidence, whole.measured_w) == (Status.STARTED, Evidence.READ_BACK, None)
+    assert whole.limit_w == 0
+    half = plan(given(), given("hp2", 0, None, extent=Extent.NONE, reason=Reason.COMFORT_LIMIT))
+    (report,) = progress(book, half, sees, both, at(70)).reports
+    (whole,) = [line for line in report.targets if line.target]
+    assert (whole.extent, whole.limit_w) == (Extent.PARTIAL, None), "nothing holds one of them"
     gone = replace(HOME, assets=(HP,))
     (report,) = progress(book, gives, seen(0), gone, at(70)).reports
     (whole,) = [line for line in report.targets if line.target]

@@ -282,6 +282,26 @@ def test_an_instructions_hold_counts_and_ends_with_the_schedule_left_in_force() 
     assert set(levels) == {0}
 
 
+def test_after_the_longest_hold_it_is_the_household_that_holds_where_its_schedule_does() -> None:
+    timetable = Timetable((Span(UTC, UTC + 4 * 3600, 0),))
+    now = home(
+        limits={"heat": Limits(longest_hold_s=7200, rest_s=3600, schedule=timetable)}, instructions=LONG
+    )
+    told = []
+    for _ in range(10):
+        (setpoint,) = decide(now).setpoints
+        told.append((setpoint.at_most_w, setpoint.governor))
+        now, _ = held_for(now, 0.5)
+    assert told[:4] == [(0, Governor.DISPATCH)] * 4
+    assert told[4:8] == [(0, Governor.HOUSEHOLD)] * 4
+    assert [level for level, _ in told[8:]] == [None, None], (
+        "its hold is still used up when the schedule ends"
+    )
+    spent = AssetMemory(held_w=0, held_since_s=NOW - 7200)
+    plan = decide(replace(now, now_s=NOW, utc_s=UTC, memory=Memory(NOW, {"heat": spent})))
+    assert plan.setpoints[0].text == "held by the household's schedule"
+
+
 def test_the_schedules_own_hold_is_kept_over_a_restart() -> None:
     scheduled = {"heat": Limits(longest_hold_s=7200, rest_s=3600, schedule=Timetable(otherwise=0))}
     before, _ = held_for(home(limits=scheduled), 3)
@@ -437,7 +457,10 @@ def test_a_clock_stepped_back_cannot_lengthen_what_has_begun() -> None:
     memory = remember(snapshot, decide(snapshot))
     later = replace(snapshot, now_s=NOW + 100, utc_s=UTC - 3600, memory=memory)
     assert held(decide(later)) is None
-    assert held(decide(replace(later, now_s=NOW + 99, utc_s=UTC - 50))) == 0
+    stepped = replace(later, now_s=NOW + 99, utc_s=UTC - 50)
+    assert held(decide(stepped)) == 0
+    after = replace(stepped, now_s=NOW + 100, utc_s=UTC - 49, memory=remember(stepped, decide(stepped)))
+    assert held(decide(after)) is None
 
 
 def test_without_a_trusted_clock_nothing_begins_and_what_has_begun_goes_on_to_its_end() -> None:

@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.life import Entry
@@ -133,6 +133,7 @@ def _later(hint: Any) -> Callable[[], st.SearchStrategy[Any]]:
 
 
 @pytest.mark.parametrize("name", RECORDS)
+@settings(max_examples=50)  # a record has a hundred fields and more
 @given(st.data())
 def test_every_stored_record_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
     record = data.draw(_any_of(RECORDS[name][1]))
@@ -203,6 +204,7 @@ def test_an_instruction_from_before_it_said_who_carries_it_out_is_automated() ->
     entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
     _, body = json.loads(encode("entry", entry))
     del body["instruction"]["vector"], body["instruction"]["steps"][0]["soc"], body["agreed"]
+    del body["instruction"]["steps"][0]["level"]
     assert decode("entry", json.dumps([1, body]).encode()) == entry
     _, stop = json.loads(encode("entry", replace(entry, instruction=None)))
     del stop["agreed"]
@@ -214,6 +216,15 @@ def test_an_instruction_from_before_hands_could_accept_it_is_not_accepted() -> N
     _, body = json.loads(encode("entry", entry))
     del body["agreed"]
     assert decode("entry", json.dumps([2, body]).encode()) == entry
+
+
+def test_an_instruction_from_before_levels_came_of_none() -> None:
+    step = Step(1.0, 2.0, Kind.CAP, 1400)
+    instruction = Instruction("i1", 0, "bm", "response", 0, 0.5, Scope(("site",), ("ev",), True), (step,))
+    entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
+    _, body = json.loads(encode("entry", entry))
+    del body["instruction"]["steps"][0]["level"]
+    assert decode("entry", json.dumps([3, body]).encode()) == entry
 
 
 WRITTEN_BY_VERSION_2 = (
@@ -233,16 +244,28 @@ def test_a_memory_from_before_a_measured_charge_was_kept_is_read() -> None:
 
 OUTSIDE = ("defrosted_s", "outdoor_c", "cycle_since_s", "hot_since_s", "clean_utc_s")
 BLOCKS = ("blocks", "dispatched_since_s")
+COOLING = ("fall", "falls", "walls")
+EDGES = ("waited_utc_s", 16)
+BACKUP = (("backup_s", 14), ("began_c", 14), ("chilled", 14))
 
 
 @pytest.mark.parametrize(
     ("version", "unknown"),
     [
-        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS)),
-        (5, ("turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS)),
-        (6, ("short_s", *OUTSIDE, *BLOCKS)),
-        (7, (*OUTSIDE, *BLOCKS)),
-        (8, BLOCKS),
+        (4, ("water_cold", "turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS, *COOLING)),
+        (5, ("turn", "starved_s", "fed_s", "short_s", *OUTSIDE, *BLOCKS, *COOLING)),
+        (6, ("short_s", *OUTSIDE, *BLOCKS, *COOLING)),
+        (7, (*OUTSIDE, *BLOCKS, *COOLING)),
+        (8, (*BLOCKS, *COOLING)),
+        (9, COOLING),
+        (10, ()),
+        (11, ()),
+        (12, ()),
+        (13, ()),
+        (14, ()),
+        (15, ()),
+        (16, ()),
+        (17, ()),
     ],
 )
 def test_a_memory_of_a_version_that_knew_less_is_read(version: int, unknown: tuple[str, ...]) -> None:
@@ -250,8 +273,17 @@ def test_a_memory_of_a_version_that_knew_less_is_read(version: int, unknown: tup
     _, body = json.loads(encode("memory", memory))
     if version < 7:
         body["supply_tight_s"] = 6.0
-    for name in unknown:
-        del body["assets"][0][1][name]
+    if version < 15:
+        del body["order"], body["ordered_s"]
+    asset = body["assets"][0][1]
+    learnt_later = (("resumed_s", 11), ("aims", 12), *BACKUP, EDGES, ("raised", 18))
+    newer = [name for name, since in learnt_later if version < since]
+    for name in (*unknown, *newer):
+        del asset[name]
+    if 10 <= version < 17:  # what it had learnt of the room is not understood any more
+        del asset["falls"], asset["walls"]
+        learnt = {"cools_k_s": 1e-4} if version < 13 else {"falls_k": [0.4, 0.7]}
+        asset |= {**learnt, "fall": {"at_s": 1.0, "room_c": 20.0}}
     assert decode("memory", json.dumps([version, body]).encode()) == memory
 
 

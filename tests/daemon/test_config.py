@@ -23,7 +23,8 @@ def test_a_good_file_is_taken_whole(tmp_path: Path) -> None:
         "hp",
         2400,
     )
-    assert asset.sources == {"power_w": ("hp.power_w",), "room_c": ("room.room_c", "hp.room_c")}
+    named = {"power_w": ("hp.power_w",), "room_c": ("room.room_c", "hp.room_c")}
+    assert asset.sources == {**named, "changes_left": ("hp.changes_left",)}  # its profile's memory wears
     assert asset.ability.levels_w == (0,)
     assert asset.ability.lease_s == 120
     assert config.supply == Supply(fuse_w=13_800, unmetered_w=3_000)
@@ -108,6 +109,13 @@ def test_blocks_of_a_day_are_of_what_heats() -> None:
     car = GOOD.replace('class = "heat"', 'class = "ev"').replace("room_max_c = 24", "blocks_per_day = 2")
     right = 'is of what heats; class = "heat" would be right, or remove it'
     assert problems(car) == (f"asset.heat: comfort.blocks_per_day {right}",)
+
+
+def test_a_pre_heat_is_of_what_heats() -> None:
+    car = GOOD.replace('class = "heat"', 'class = "ev"')
+    car = car.replace("room_max_c = 24", "preheat = { kelvin = 1, hours = 2 }")
+    right = 'is of what heats; class = "heat" would be right, or remove it'
+    assert problems(car) == (f"asset.heat: comfort.preheat {right}",)
 
 
 def test_a_device_that_cannot_be_held_controls_nothing() -> None:

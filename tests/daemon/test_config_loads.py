@@ -170,6 +170,12 @@ def test_a_minimum_run_and_rest_are_a_heat_pumps_and_nobody_elses() -> None:
             "ready_by = [{}]",
             f'{EV}.charge.ready_by.0.at: is missing; at = "07:00"',
         ),
+        (
+            "[asset.ev.charge]",
+            'schedule = [{ from = "00:00", to = "01:00", value = 0 }]\n'
+            "[asset.ev.charge]\ndefault_hours = true",
+            f"{EV}: charge.default_hours is for a car without a schedule of its own; remove one of the two",
+        ),
         ("need_kwh = 20", "need_kwh = 0", f"{EV}.charge.need_kwh: 0 should be greater than 0"),
         ('ready_by = "07:00"', "ready_by = 07:00:00", f"{EV}.charge.ready_by: 07:00:00 {READY_BY}"),
         ('ready_by = "07:00"', 'ready_by = ["07:00"]', f"{EV}.charge.ready_by: {READY_BY}"),

@@ -1,4 +1,4 @@
-"""What is told of a car in `availability`, and when it is told again."""
+"""What is told in `availability` of what charges, and when it is told again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.core.charging import type_in
-from gateway.core.model import AssetMemory, Limits, Memory, Reading, Snapshot
-from gateway.daemon.documents import AvailabilityNews, availability_of
+from gateway.core.model import AssetMemory, Kind, Limits, Memory, Reading, Snapshot
+from gateway.daemon.documents import AvailabilityNews, availability_of, can_of
 from gateway.wire.message import encode
+from tests.core import test_store as store
 from tests.core.cars import EV, MORNING, NOW, UTC, home, later, state
+from tests.daemon.configuration import GOOD, parsed
 
 
 def told(snapshot: Snapshot, target: str = "asset:ev") -> dict[str, Any]:
@@ -64,10 +66,27 @@ def test_without_a_trusted_clock_no_moment_is_told() -> None:
     assert (scope["soc"], scope["neededKwh"]) == (0.5, 20.0)
 
 
+def test_a_store_that_heats_is_told_with_what_its_hours_still_have_to_bring() -> None:
+    quarter_full = {"charge": store.LEVELLED, "states": store.state(level=0.25)}
+    scope = told(store.home(at_h=2.0, **quarter_full), "asset:bricks")
+    assert (scope["soc"], scope["socSource"], scope["neededKwh"]) == (0.25, "device", 9.0)
+    assert scope["readyBy"] == "2027-01-15T07:30:00Z"
+    assert scope["connectedSince"] is None
+    outside = told(store.home(at_h=12.0, **quarter_full), "asset:bricks")
+    assert (outside["soc"], outside["neededKwh"], outside["readyBy"]) == (0.25, None, None)
+
+
 def test_a_class_has_no_car_of_its_own() -> None:
     scope = told(home(), "class:ev")
     assert scope["soc"] is None
     assert scope["connected"]
+
+
+@pytest.mark.parametrize("whose", ["site", "heat", "ev", None])
+def test_an_asset_takes_levels_where_its_class_or_the_site_gave_them_caps(whose: str | None) -> None:
+    config = parsed(GOOD + (f"[services.simple]\n{whose}_w = [2000]\n" if whose else ""))
+    levels = (Kind.SIMPLE,) if whose in ("site", "heat") else ()
+    assert can_of(config.assets[0], config).accepts == (Kind.CAP, Kind.SETPOINT, *levels)
 
 
 DRAWS = {"ev": replace(state(), power_w=Reading(7300.0, 1.0, "charger.power_w"))}

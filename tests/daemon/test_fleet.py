@@ -121,7 +121,7 @@ def device(name: str, settings: object) -> Device:
     return Device(name, "listener", settings, Ability(), digest=repr(settings))
 
 
-async def until(holds: object, within_s: float = 5.0) -> None:
+async def until(holds: object, within_s: float = 15.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # type: ignore[operator]
             await asyncio.sleep(0.01)

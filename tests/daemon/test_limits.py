@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.model import Care, Limits
+from gateway.core.model import Care, Deadline, EdgeDelay, Limits
+from gateway.daemon.chance import draw_of, new_seed
+from gateway.daemon.config import ConfigError
 from gateway.daemon.limits import AHEAD_S, BEFORE_S, limits_of, transitions_of
 from tests.daemon.configuration import GOOD, parsed, spoilt
 
@@ -106,7 +108,7 @@ def test_what_heats_is_held_for_some_hours_of_a_day(said: str, most: int | None,
     assert (limits["it"].blocks_per_day, limits["it"].held_per_day_s) == (most, most_s)
 
 
-FROST = Care(3, 8, frost_c=-5, frost_hold_s=3600, outdoor_min_c=-10)
+FROST = Care(3, 8, frost_c=-5, frost_hold_s=3600, frost_rest_s=7200, outdoor_min_c=-10)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,53 @@ FROST = Care(3, 8, frost_c=-5, frost_hold_s=3600, outdoor_min_c=-10)
 def test_frost_and_hygiene_are_limits_where_they_are_seen(said: str, care: Care) -> None:
     text = f'[asset.tank]\nclass = "heat"\nnominal_w = 2000\n{said}\n'
     assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["tank"].care == care
+
+
+STORE = """
+[asset.bricks]
+class = "heat"
+compressor = false
+nominal_w = 2400
+import_ws = ["hp.power_w"]
+store = { need_kwh = 9, capacity_kwh = 16 }
+schedule = [{ from = "07:30", to = "00:30", value = 0 }]
+"""
+
+
+def test_a_stores_hours_are_those_its_schedule_leaves_it_in_local_time() -> None:
+    bricks = limits_of(parsed(GOOD + STORE), _utc_s("2026-06-10 12:00"))["bricks"]
+    assert (bricks.longest_hold_s, bricks.held_per_day_s) == (21_600, 21_600)
+    charge = bricks.charge
+    assert charge
+    assert (charge.need_ws, charge.battery_ws, charge.efficiency) == (9 * 3_600_000, 16 * 3_600_000, 1.0)
+    assert (charge.min_soc, charge.max_soc) == (None, None)
+    ahead = [d for d in charge.deadlines if d.utc_s > _utc_s("2026-06-10 12:00")]
+    assert ahead[0] == Deadline(_utc_s("2026-06-11 06:30"), "07:30 local")
+    assert _utc_s("2026-06-10 23:30") in charge.begins
+
+
+def test_a_store_is_ready_by_the_sooner_and_without_hours_counts_from_one_to_the_next() -> None:
+    sooner = STORE.replace("need_kwh = 9", 'need_kwh = 9, ready_by = "06:00"')
+    now_s = _utc_s("2026-11-10 12:00")
+    charge = limits_of(parsed(GOOD + sooner), now_s)["bricks"].charge
+    assert charge
+    words = [deadline.words for deadline in charge.deadlines if deadline.utc_s > now_s]
+    assert words[:3] == ["06:00 local", "07:30 local", "06:00 local"]
+    always = limits_of(parsed(GOOD + sooner.partition("schedule")[0]), now_s)["bricks"].charge
+    assert always
+    assert always.begins == tuple(deadline.utc_s for deadline in always.deadlines)
+    level = sooner.replace("import_ws", 'soc = ["hp.power_w"]\nimport_ws')
+    full = limits_of(parsed(GOOD + level), now_s)["bricks"].charge
+    assert full
+    assert full.max_soc == 1.0
+
+
+def test_what_has_no_compressor_has_no_compressors_limits_but_what_the_installer_says() -> None:
+    bricks = limits_of(parsed(GOOD + STORE), _utc_s("2026-11-10 12:00"))["bricks"]
+    assert (bricks.min_run_s, bricks.min_rest_s, bricks.care) == (0, 0, Care(3, None))
+    said = STORE + "care = { min_rest_s = 60, starts_per_day = 20 }\n"
+    told = limits_of(parsed(GOOD + said), _utc_s("2026-11-10 12:00"))["bricks"]
+    assert (told.min_rest_s, told.care) == (60, Care(3, 20))
 
 
 def test_care_is_careful_where_nothing_is_said() -> None:
@@ -168,7 +217,8 @@ def test_transitions_are_all_there_at_their_second(name: str, from_utc_s: float)
     [
         ("heat", "", Care(3, 8)),
         ("plug", "", Care(None, 2)),
-        ("ev", "", Care()),
+        ("ev", "", Care(change_every_s=10.0, min_change_w=100, pause_s=300.0)),
+        ("ev", "pause_s = 60", Care(change_every_s=10.0, min_change_w=100, pause_s=60.0)),
         ("heat", "starts_per_hour = 2\nstarts_per_day = 0", Care(2, None)),
         ("plug", 'appliance = "fridge"', Care(None, 2, 8.0)),
         ("plug", 'appliance = "freezer"\nstarts_per_day = 1', Care(None, 1, -15.0)),
@@ -179,3 +229,125 @@ def test_what_we_start_is_started_as_often_as_its_class_bears(
 ) -> None:
     text = f'[asset.it]\nclass = "{asset_class}"\nnominal_w = 2000\n[asset.it.care]\n{care}\n'
     assert limits_of(parsed(GOOD + text), _utc_s("2026-11-23 12:00"))["it"].care == starts
+
+
+@pytest.mark.parametrize(("phases", "least_w"), [(1, 115), (3, 345)])
+def test_a_charger_is_raised_by_half_an_ampere_on_its_phases_at_the_least(phases: int, least_w: int) -> None:
+    charger = f'[devices.charger]\ndriver = "ocpp"\nport = 9000\nphases = {phases}\n'
+    car = '[asset.ev]\nclass = "ev"\ncontrol = "charger"\nnominal_w = 7360\n'
+    found = limits_of(parsed(f"{GOOD}{charger}{car}"), _utc_s("2026-11-23 12:00"))["ev"].care
+    assert found.min_change_w == least_w
+
+
+def _car(zone: str, more: str = "", charge: str = "") -> Limits:
+    car = f'[asset.ev]\nclass = "ev"\nnominal_w = 7360\n{more}\n' + (
+        f"[asset.ev.charge]\n{charge}\n" * bool(charge)
+    )
+    text = spoilt('"Europe/London"', f'"{zone}"') + car
+    return limits_of(parsed(text), _utc_s("2026-07-01 12:00"))["ev"]
+
+
+def test_a_car_without_a_schedule_keeps_off_the_peak_of_weekdays_by_local_time() -> None:
+    limits = _car("Europe/London")
+    held = {
+        "2026-07-02 06:59": None,  # a Thursday in summer: local is UTC + 1 h
+        "2026-07-02 07:00": 0,
+        "2026-07-02 09:59": 0,
+        "2026-07-02 10:00": None,
+        "2026-07-02 14:59": None,
+        "2026-07-02 15:00": 0,
+        "2026-07-02 20:59": 0,
+        "2026-07-02 21:00": None,
+        "2026-07-04 08:00": None,  # a Saturday
+        "2026-07-05 16:00": None,
+    }
+    assert {moment: limits.schedule.at(_utc_s(moment)) for moment in held} == held
+    assert limits.default_hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "more", "charge", "has"),
+    [
+        ("Europe/Paris", "", "", False),
+        ("Europe/Paris", "", "default_hours = true", True),
+        ("Europe/London", "", "default_hours = false", False),
+        ("Europe/London", 'schedule = [{ from = "00:00", to = "01:00", value = 0 }]', "", False),
+    ],
+)
+def test_the_household_says_whether_the_default_hours_hold(
+    zone: str, more: str, charge: str, has: bool
+) -> None:
+    limits = _car(zone, more, charge)
+    peak = limits.schedule.at(_utc_s("2026-07-02 16:30"))
+    assert (limits.default_hours, peak) == (has, 0 if has else None)
+
+
+NIGHT = """
+[asset.ev]
+class = "ev"
+nominal_w = 7360
+schedule = [
+    { from = "00:00", to = "24:00", value = 0 },
+    { days = ["wed"], from = "00:30", to = "04:30", value = 3000 },
+    { days = ["wed"], from = "02:30", to = "03:30", value = 7360 },
+]
+"""
+SUMMER = "2026-07-01 12:00"  # a Wednesday
+
+
+def _delays(text: str, draw: float, name: str = "ev", now: str = SUMMER) -> tuple[EdgeDelay, ...]:
+    return limits_of(parsed(GOOD + text), _utc_s(now), lambda _asset, _at: draw)[name].delays
+
+
+def test_each_edge_upwards_has_a_delay_from_what_was_allowed_before_and_none_downwards_has() -> None:
+    first, second = _utc_s("2026-07-07 23:30"), _utc_s("2026-07-08 01:30")
+    assert _delays(NIGHT, 0.5)[-2:] == (EdgeDelay(first, 300, 0), EdgeDelay(second, 300, 3000))
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 1800))
+def test_a_delay_is_whole_seconds_up_to_the_sites_default(draw: float, most_s: int) -> None:
+    found = _delays(f"{NIGHT}\n[delays]\ndefault_start_s = {most_s}\n", draw)
+    assert all(isinstance(d.delay_s, int) and 0 <= d.delay_s <= most_s for d in found)
+    assert len(found) == 4
+
+
+def test_what_delays_itself_has_no_delay_of_ours_and_who_may_say_so() -> None:
+    assert _delays(NIGHT.replace("nominal_w", "delays_itself = true\nnominal_w"), 0.5) == ()
+    assert _delays(STORE, 0.5, "bricks") != ()
+    assert _delays(STORE.replace("compressor", "delays_itself = true\ncompressor"), 0.5, "bricks") == ()
+    plug = '[asset.it]\nclass = "plug"\nnominal_w = 9\ndelays_itself = true\n'
+    with pytest.raises(ConfigError, match="delays_itself is of what charges"):
+        parsed(GOOD + plug)
+
+
+def test_what_charges_nothing_and_default_hours_elsewhere_have_none() -> None:
+    heat = spoilt(
+        "nominal_w = 2400", 'nominal_w = 2400\nschedule = [{ from = "22:00", to = "02:00", value = 0 }]'
+    )
+    assert limits_of(parsed(heat), _utc_s(SUMMER), lambda _asset, _at: 0.5)["heat"].delays == ()
+    car = '[asset.ev]\nclass = "ev"\nnominal_w = 7360\n'
+    starts = [d.at_utc_s for d in _delays(car, 0.5)]
+    assert starts[:2] == [_utc_s("2026-06-30 21:00"), _utc_s("2026-07-01 10:00")]
+    assert _limits(GOOD + car, SUMMER).delays == ()
+
+
+def test_an_edge_has_the_same_draw_whenever_it_is_laid_out_and_each_its_own() -> None:
+    draw, config = draw_of(b"x" * 16), parsed(GOOD + NIGHT)
+    laid_out = [limits_of(config, _utc_s(f"2026-07-0{n} 11:1{n}"), draw)["ev"].delays for n in (1, 2, 6)]
+    common = set.intersection(*map(set, laid_out))
+    assert len(common) == 2
+    ahead = {d.at_utc_s: d.delay_s for d in laid_out[0]}
+    assert all(ahead.get(d.at_utc_s, d.delay_s) == d.delay_s for later in laid_out for d in later)
+
+
+def test_draws_are_even_and_differ_by_home_asset_and_edge() -> None:
+    homes = [draw_of(new_seed()) for _ in range(200)]
+    drawn = [draw("ev", _utc_s(SUMMER) + 86_400 * n) for draw in homes for n in range(50)]
+    assert len(set(drawn)) == len(drawn)
+    tenths = [sum(n / 10 <= d < (n + 1) / 10 for d in drawn) for n in range(10)]
+    assert all(800 < count < 1200 for count in tenths)
+    assert homes[0]("ev", 0.0) != homes[0]("bricks", 0.0)
+
+
+def test_nothing_but_a_car_has_default_hours() -> None:
+    assert _limits(GOOD, "2026-07-01 12:00").schedule.at(_utc_s("2026-07-02 17:00")) is None

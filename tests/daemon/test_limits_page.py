@@ -38,6 +38,7 @@ KINDS = {
     "car": 'class = "ev"',
     "heat": f'class = "heat"\n{SEEN}',
     "heat with a store": f'class = "heat"\nstorage = true\n{SEEN}',
+    "heat without a compressor": f'class = "heat"\ncompressor = false\n{SEEN}',
     "fridge": 'class = "plug"\ncontrol = "plug"\n[asset.it.care]\nappliance = "fridge"',
     "freezer": 'class = "plug"\ncontrol = "plug"\n[asset.it.care]\nappliance = "freezer"',
     "other plug": 'class = "plug"',
@@ -70,6 +71,9 @@ def number(value: float | None) -> str:
 ROWS: dict[str, Callable[[Limits], str]] = {
     "longest hold": lambda found: seconds(found.longest_hold_s),
     "rest after it": lambda found: seconds(found.rest_s),
+    "most its room may fall in a hold, where that is seen, K": lambda found: (
+        "-" if math.isinf(found.most_fall_k) else number(found.most_fall_k)
+    ),
     "blocks within a day": lambda found: number(found.blocks_per_day),
     "held within a day, in all": lambda found: seconds(found.held_per_day_s),
     "minimum run": lambda found: seconds(found.min_run_s),
@@ -78,6 +82,9 @@ ROWS: dict[str, Callable[[Limits], str]] = {
     "shortest on between two offs": lambda found: seconds(found.shortest_on_s),
     "starts we may cause an hour": lambda found: number(found.care.starts_per_hour),
     "starts we may cause a day": lambda found: number(found.care.starts_per_day),
+    "between two changes of its power": lambda found: seconds(found.care.change_every_s),
+    "least rise worth a change, W (or half an ampere)": lambda found: number(found.care.min_change_w or None),
+    "from a pause to the next run, and the other way": lambda found: seconds(found.care.pause_s),
     "warmest air, °C": lambda found: number(found.care.air_max_c),
     "a room older than this is unknown": lambda found: seconds(found.room_max_age_s),
     "hysteresis of the room, K": lambda found: number(found.hysteresis_c),
@@ -85,6 +92,7 @@ ROWS: dict[str, Callable[[Limits], str]] = {
         found.care.frost_c
     ),
     "longest hold then": lambda found: seconds(found.care.frost_hold_s),
+    "rest after a hold when it is below 0 °C outside": lambda found: seconds(found.care.frost_rest_s),
     "no hold when it is colder outside, °C": lambda found: number(found.care.outdoor_min_c),
     "days to the next heating against legionella, where its cycle is seen": lambda found: number(
         found.care.legionella_every_days

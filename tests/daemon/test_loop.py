@@ -15,6 +15,7 @@ from gateway.core.model import Instruction, Kind, Plan, Scope, Snapshot, Step
 from gateway.daemon.config import Device, parse
 from gateway.daemon.fleet import Fleet
 from gateway.daemon.home import Home
+from gateway.daemon.limits import limits_of
 from gateway.daemon.loop import Loop
 from gateway.daemon.sections import Section
 from tests.faults.virtual_clock import virtual, virtual_clock
@@ -45,6 +46,7 @@ class Pump:
     """A driver that publishes a power each second and notes what it is asked, and when."""
 
     asked: list[tuple[float, int | None]] = field(default_factory=list)
+    raised: list[tuple[float, bool]] = field(default_factory=list)
     port: DevicePort | None = None
 
     async def run(self, port: DevicePort) -> None:
@@ -53,6 +55,7 @@ class Pump:
         while True:
             want = await port.changed()
             self.asked.append((port.monotonic(), want.at_most_w))
+            self.raised.append((port.monotonic(), want.raised))
             port.applied(Applied(want, Proof.READ_BACK))
 
 
@@ -81,7 +84,7 @@ class NoFacts:
 
 
 def kind(lease_s: float) -> DriverKind:
-    ability = Ability(levels_w=(0,), lease_s=lease_s, fallback=FallbackBy.KEEP_ALIVE)
+    ability = Ability(levels_w=(0,), raises=True, lease_s=lease_s, fallback=FallbackBy.KEEP_ALIVE)
     return DriverKind(NoSettings, lambda _s, _l: Pump(), lambda _s: ability)
 
 
@@ -98,10 +101,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(lease_s: float = 120, room: type = Room, pump: Pump | None = None) -> AsyncIterator[Rig]:
+async def rig(
+    lease_s: float = 120, room: type = Room, pump: Pump | None = None, said: str = ""
+) -> AsyncIterator[Rig]:
     clock, pump = virtual_clock(), pump or Pump()
-    config = parse(CONFIG, lambda _name: kind(lease_s), Path())
+    config = parse(CONFIG + said, lambda _name: kind(lease_s), Path())
     home, plans = Home(config, clock.monotonic_s), []
+    home.limits = limits_of(config, clock.utc_s()) if said else {}
     drivers = {"hp": pump, "room": room()}
 
     def open_driver(device: Device, _links: Links) -> object:
@@ -122,9 +128,9 @@ async def rig(lease_s: float = 120, room: type = Room, pump: Pump | None = None)
             running.cancel()
 
 
-def block() -> Instruction:
+def block(in_s: float = -60.0) -> Instruction:
     utc_s = 1_800_000_000.0
-    step = Step(utc_s - 60, utc_s + 86_400, Kind.CAP, 0)
+    step = Step(utc_s + in_s, utc_s + 86_400, Kind.CAP, 0)
     return Instruction("i", 0, "bm", "response", 5, utc_s, Scope(("asset:heat",), ("heat",)), (step,))
 
 
@@ -141,6 +147,30 @@ async def test_a_lease_is_renewed_at_two_thirds_while_a_limit_is_in_force_and_no
     assert all(80 <= gap <= 82 for gap in gaps)
     assert [watts for _, watts in at_work.pump.asked][-1] is None
     assert [watts for at_s, watts in at_work.pump.asked if at_s > 402] == []
+
+
+@virtual
+async def test_what_is_raised_is_asked_so_renewed_at_two_thirds_and_held_when_its_time_has_come() -> None:
+    async with rig(said="comfort.preheat = { kelvin = 1, hours = 0.5 }") as at_work:
+        at_work.instructions = (block(in_s=2400.0),)
+        await asyncio.sleep(2500)
+    raised = [at_s for at_s, is_so in at_work.pump.raised if is_so]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(raised)]
+    assert 600 <= raised[0] <= 602
+    assert 2300 <= raised[-1] <= 2400
+    assert all(80 <= gap <= 82 for gap in gaps)
+    assert at_work.home.plan.setpoints[0].at_most_w == at_work.pump.asked[-1][1] == 0
+    assert at_work.home.holds("hp", 0)
+    assert not at_work.home.holds("hp", None, raised=True)
+
+
+@virtual
+async def test_what_can_be_raised_is_not_where_the_household_has_not_switched_that_on() -> None:
+    async with rig() as at_work:
+        at_work.instructions = (block(in_s=2400.0),)
+        await asyncio.sleep(2300)
+    assert at_work.pump.raised == [(at_work.pump.raised[0][0], False)]
+    assert not at_work.home.config.assets[0].ability.raises
 
 
 @virtual

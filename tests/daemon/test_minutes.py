@@ -9,7 +9,18 @@ import pytest
 
 from gateway.core.charging import type_in
 from gateway.core.decide import decide
-from gateway.core.model import Instruction, Kind, Point, Scope, Step, Vector
+from gateway.core.model import (
+    Governor,
+    Instruction,
+    Kind,
+    Plan,
+    Point,
+    Reason,
+    Scope,
+    Setpoint,
+    Step,
+    Vector,
+)
 from gateway.daemon.clock import Clock, Discipline
 from gateway.daemon.home import Home
 from gateway.daemon.limits import limits_of
@@ -109,6 +120,16 @@ def test_a_minute_of_a_car_nobody_knows_tells_none() -> None:
     daemon.live(125, power_w=3600.0, import_ws=0.0)
     last = daemon.last()
     assert (last["soc"], last["socAgeS"], last["socSource"]) == (None, None, None)
+
+
+def test_a_minute_tells_that_a_pre_heat_governed_it() -> None:
+    daemon = Daemon()
+    raised = Setpoint("ev", None, Governor.PREHEAT, Reason.NONE, "pre-heats", raised=True)
+    for _ in range(130):
+        daemon.live(1, power_w=2000.0)
+        snapshot = daemon.home.snapshot(START_UTC_S + daemon.now_s, trusted=True, instructions=())
+        daemon.minutes.note(snapshot, Plan((raised,)))
+    assert (daemon.last()["governedBy"], daemon.last()["limitKw"]) == ("preheat", None)
 
 
 def test_the_boundary_s_minutes_name_what_hands_are_asked_and_the_asset_s_do_not() -> None:

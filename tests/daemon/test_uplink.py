@@ -7,7 +7,6 @@ import contextlib
 import datetime
 import importlib.metadata
 import socket
-import statistics
 import struct
 import threading
 import time
@@ -364,7 +363,7 @@ async def test_an_answer_does_not_wait_for_a_delayed_ack(mosquitto: Mosquitto) -
             await uplink.publish("up", b"answer")
             await asyncio.wait_for(anext(sender.messages), SOON_S)
             round_trips_s.append(time.perf_counter() - begun_s)
-    assert statistics.median(round_trips_s) < 0.03  # with Nagle's delay: 0.04 and more
+    assert min(round_trips_s) < 0.03  # with Nagle's delay each takes 0.04 and more
 
 
 # --- TLS --------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class Central:
 
     async def next(self) -> list[Any]:
         """The next frame it hears."""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(15.0):
             return await self.heard.get()
 
 

@@ -30,7 +30,7 @@ def _client(port: int, name: str, timeout_s: float = 2.0) -> aiomqtt.Client:
 
 
 async def _next(client: aiomqtt.Client) -> aiomqtt.Message:
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(15.0):
         return await anext(aiter(client.messages))
 
 
@@ -149,13 +149,13 @@ async def test_a_child_that_will_not_end_is_made_to(tmp_path: Path) -> None:
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     )
     child = await leash.start([sys.executable, "-c", program], tmp_path / "out", os.environ)
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(15.0):
         while not (tmp_path / "out").read_text():
             await asyncio.sleep(0.02)
     assert await leash.stop(child, within_s=0.1) == -signal.SIGKILL
 
 
 async def _become_sleep(pid: int) -> None:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(15.0):
         while b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
             await asyncio.sleep(0.02)

@@ -44,7 +44,7 @@ async def _exchange(port: int, request: str) -> tuple[int, dict[str, str], Messa
     """Status, headers and body of what these bytes get; the device closes after its answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.replace("\n", "\r\n").encode())
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(15.0):
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     first, *lines = head.split("\r\n")

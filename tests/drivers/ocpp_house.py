@@ -28,7 +28,6 @@ QUICK = Pace(
     known_s=0.3,
     adopt_s=0.1,
     clock_s=0.3,
-    change_s=0.15,
     again_s=0.1,
     resume_s=0.3,
     follow_s=0.2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from tests.drivers.running import running
 from tests.fakes.modbus import BUSY, ILLEGAL_ADDRESS, ModbusServer, Unit, Xtherma
 from tests.fakes.port import FakePort
 
-DEADLINE_S = 0.2
+DEADLINE_S = 5.0  # of a busy machine: who waits for it asks for less
+SILENCE_S = 1.0  # after which a device does not answer
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def driver(server: ModbusServer, links: Links | None = None, **fields: Any) -> D
 async def failure(server: ModbusServer, port: FakePort, **fields: Any) -> BaseException | None:
     """How the driver's run ends."""
     async with running(driver(server, **fields).run(port)) as task:
-        await asyncio.wait([task], timeout=2)
+        await asyncio.wait([task], timeout=15)
         return task.exception() if task.done() else None
 
 
@@ -54,7 +56,7 @@ def _answer_for_another_unit(server: ModbusServer) -> None:
 
 
 def _be_too_slow(server: ModbusServer) -> None:
-    server.delay_s = 3 * DEADLINE_S
+    server.delay_s = 3 * SILENCE_S
 
 
 def _be_busy(server: ModbusServer) -> None:
@@ -101,7 +103,7 @@ async def test_each_fault_is_one_of_the_four_errors_and_nothing_is_written(
     break_it(server)
     port = FakePort()
     port.want(0)
-    assert type(await failure(server, port)) is error
+    assert type(await failure(server, port, timeout_s=SILENCE_S)) is error
     assert server.units[1].writes == []
 
 
@@ -110,12 +112,12 @@ async def test_a_fault_in_the_middle_ends_the_session_and_the_next_one_goes_on(
     server: ModbusServer, break_it: Callable[[ModbusServer], None], error: type[DriverError]
 ) -> None:
     port = FakePort()
-    async with running(driver(server).run(port)) as task:
+    async with running(driver(server, timeout_s=SILENCE_S).run(port)) as task:
         first = port.want(0)
         await port.until(lambda: port.answered(first))
         break_it(server)
         port.want(0)
-        await asyncio.wait([task], timeout=2)
+        await asyncio.wait([task], timeout=15)
         failed = task.exception() if task.done() else None
         assert type(failed) is error or (error is Refused and port.refusals)  # a want, or the poll beside it
     server.silent, server.answers_as_unit, server.delay_s = False, None, 0
@@ -141,7 +143,7 @@ async def test_a_connection_cut_while_idle_is_noticed_by_the_next_want_without_a
         server.drop()
         await asyncio.sleep(0.05)
         port.want(0)
-        await asyncio.wait([task], timeout=2)
+        await asyncio.wait([task], timeout=15)
     assert isinstance(task.exception(), Unreachable)
 
 
@@ -150,7 +152,7 @@ async def test_a_connection_cut_under_a_request_does_not_cost_the_deadline(serve
     async with running(driver(server, timeout_s=30).run(FakePort())) as task:
         await server.last_request.wait()
         server.drop()
-        await asyncio.wait([task], timeout=2)
+        await asyncio.wait([task], timeout=15)
     assert isinstance(task.exception(), Unreachable)
 
 
@@ -181,7 +183,7 @@ async def test_a_request_told_to_stop_at_any_moment_stops(server: ModbusServer) 
         if finished := task.done():
             break
         task.cancel()
-        await asyncio.wait([task], timeout=1)
+        await asyncio.wait([task], timeout=15)
         assert task.cancelled(), f"went on when cancelled after {steps} steps"
     connection.close()
     assert finished
@@ -261,12 +263,12 @@ async def test_a_unit_that_starts_again_gets_a_new_connection_while_the_other_st
                 await second.until(lambda: "dhw_today_ws" in second.points)  # the last block of a poll
                 server.drop()
                 first.want(0)
-                await asyncio.wait([cut], timeout=2)
+                await asyncio.wait([cut], timeout=15)
                 assert isinstance(cut.exception(), Unreachable)
             async with running(driver(server, links, unit=1).run(first)):
                 await first.until(lambda: bool(first.done))
                 second.want(0)
-                await asyncio.wait([idle], timeout=2)
+                await asyncio.wait([idle], timeout=15)
                 assert isinstance(idle.exception(), Unreachable)  # its session died with its connection
         assert server.connections == 2
 
@@ -311,6 +313,12 @@ range_w = { min = 500, max = 9000, step = 250 }
 fallback = { by = "device", within_s = 7200, source = "t" }
 source = "t"
 confidence = "seen"
+[actions.boost]
+writes = [{ point = "mode", value = 1 }, { point = "on", value = 0 }]
+read_back = ["mode", "on"]
+fallback = { by = "device", within_s = 7200, source = "t" }
+source = "t"
+confidence = "seen"
 [actions.release]
 writes = [{ point = "mode", from = "snapshot" }, { point = "on", value = 0 }]
 read_back = ["mode", "on"]
@@ -320,14 +328,31 @@ confidence = "seen"
 
 
 @pytest.fixture
-def test_pump(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Unit:
-    """A profile with every kind of write, found where profiles are found."""
+def test_profile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A profile with every kind of write, found where profiles are found; a test may change it."""
+    text = TWO_LEVELS
+    for old, new in getattr(request, "param", ()):
+        assert old in text
+        text = text.replace(old, new)
     folder = tmp_path / "heat_pump"
     folder.mkdir()
-    (folder / "test-pump.toml").write_text(TWO_LEVELS)
+    (folder / "test-pump.toml").write_text(text)
     monkeypatch.setattr(profiles, "_INSTALLED", tmp_path)
     profiles.load.cache_clear()
+
+
+@pytest.fixture
+def test_pump(test_profile: None) -> Unit:
+    """The device of that profile."""
     return Unit(input={0: 45}, holding={10: 0, 11: 0, 12: 3, 13: 0}, coil={3: 0})
+
+
+@asynccontextmanager
+async def at_work(pump: Unit) -> AsyncIterator[FakePort]:
+    """The test pump, and a driver that holds it."""
+    port = FakePort()
+    async with ModbusServer({1: pump}) as server, running(driver(server, profile="test-pump").run(port)):
+        yield port
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -404,11 +429,7 @@ async def test_a_register_that_wears_is_not_written_again_with_the_same_value(te
 
 
 async def test_a_renewal_writes_only_what_keeps_the_lease(test_pump: Unit) -> None:
-    port = FakePort()
-    async with (
-        ModbusServer({1: test_pump}) as server,
-        running(driver(server, profile="test-pump").run(port)),
-    ):
+    async with at_work(test_pump) as port:
         held = port.want(1_000)
         await port.until(lambda: port.answered(held))
         test_pump.writes.clear()
@@ -419,11 +440,7 @@ async def test_a_renewal_writes_only_what_keeps_the_lease(test_pump: Unit) -> No
 
 
 async def test_a_spent_wear_budget_refuses_to_hold_but_never_to_give_back(test_pump: Unit) -> None:
-    port = FakePort()
-    async with (
-        ModbusServer({1: test_pump}) as server,
-        running(driver(server, profile="test-pump").run(port)),
-    ):
+    async with at_work(test_pump) as port:
         for at_most_w in (1_000, 1_250, 1_500, 1_750, 2_000, 2_250):
             want = port.want(at_most_w)
             await port.until(lambda want=want: port.answered(want))  # type: ignore[misc]
@@ -438,6 +455,15 @@ async def test_a_spent_wear_budget_refuses_to_hold_but_never_to_give_back(test_p
     assert port.done[-1].want == tomorrow
 
 
+async def test_how_many_changes_are_left_today_is_told_before_one_is_refused(test_pump: Unit) -> None:
+    async with at_work(test_pump) as port:
+        await port.until(lambda: "changes_left" in port.points)
+        assert port.points["changes_left"].value == 5
+        want = port.want(1_000)
+        await port.until(lambda: port.answered(want))
+        assert port.points["changes_left"].value == 4
+
+
 async def test_while_the_clock_is_not_trusted_no_new_days_budget_begins(test_pump: Unit) -> None:
     port = FakePort(utc_s=None)
     async with (
@@ -448,6 +474,108 @@ async def test_while_the_clock_is_not_trusted_no_new_days_budget_begins(test_pum
             want = port.want(at_most_w)
             await port.until(lambda want=want: port.answered(want))  # type: ignore[misc]
     assert len(port.refusals) == 1
+
+
+# --- a boost ----------------------------------------------------------------------------------------
+
+
+async def told(port: FakePort, *wants: int | str | None) -> None:
+    """Ask for one after the other, "more" among them, and wait for each answer."""
+    for said in wants:
+        more = said == "more"
+        want = port.want(None if isinstance(said, str) else said, raised=more)
+        await port.until(lambda want=want: port.answered(want))  # type: ignore[misc]
+
+
+async def test_a_boost_is_written_read_back_and_given_back_as_its_owner_had_it(test_pump: Unit) -> None:
+    async with at_work(test_pump) as port:
+        await told(port, "more")
+        assert (test_pump.holding[12], test_pump.coil[3]) == (1, 0)
+        await told(port, None)
+    assert (test_pump.holding[12], test_pump.coil[3]) == (3, 0)
+    assert [(applied.want.raised, applied.proof) for applied in port.done] == [
+        (True, Proof.READ_BACK),
+        (False, Proof.READ_BACK),
+    ]
+
+
+async def test_a_hold_takes_the_place_of_a_boost_and_the_other_way(test_pump: Unit) -> None:
+    async with at_work(test_pump) as port:
+        for wants, mode in (("more", 1), (1_000, 2), ("more", 1)):
+            await told(port, wants)
+            assert test_pump.holding[12] == mode
+        await told(port, None)
+    assert test_pump.holding[12] == 3
+
+
+@pytest.mark.parametrize("then", [1_000, None])
+async def test_after_a_crash_in_a_boost_what_is_wanted_then_takes_its_place(
+    test_pump: Unit, then: int | None
+) -> None:
+    port = FakePort()
+    async with ModbusServer({1: test_pump}) as server:
+        async with running(driver(server, profile="test-pump").run(port)):
+            await told(port, "more")
+        port.facts.lose_unsynced()
+        async with running(driver(server, profile="test-pump").run(port)):
+            await told(port, then)
+    assert test_pump.holding[12] == (3 if then is None else 2)
+
+
+KEPT_ALIVE = (
+    ('by = "device", within_s = 7200', 'by = "keep-alive", within_s = 120'),
+    ('{ point = "mode", value', '{ keep_alive = true, point = "mode", value'),
+)
+
+
+@pytest.mark.parametrize("test_profile", [KEPT_ALIVE], indirect=True)
+async def test_a_renewal_of_a_boost_writes_only_what_keeps_it_alive(test_pump: Unit) -> None:
+    async with at_work(test_pump) as port:
+        await told(port, "more")
+        test_pump.writes.clear()
+        await told(port, "more")
+    assert test_pump.writes == [("holding", 12, 1)]
+
+
+async def test_a_device_that_does_not_follow_a_boost_has_refused_it(test_pump: Unit) -> None:
+    test_pump.deaf_to.add(12)
+    async with at_work(test_pump) as port:
+        await told(port, "more")
+    assert "did not follow" in port.refusals[0][1]
+
+
+async def test_a_device_without_a_boost_refuses_it(server: ModbusServer) -> None:
+    port = FakePort()
+    async with running(driver(server).run(port)):
+        await told(port, "more")
+    assert port.refusals[0][1] == "this device cannot be asked to draw more"
+    assert server.units[1].writes == []
+
+
+WORN = (('max = 3, wear = "volatile"', 'max = 3, wear = "eeprom", writes_per_day = 4'),)
+
+
+@pytest.mark.parametrize("test_profile", [WORN], indirect=True)
+async def test_a_boost_counts_in_the_wear_of_what_it_writes_and_giving_back_is_kept(test_pump: Unit) -> None:
+    async with at_work(test_pump) as port:
+        await told(port, "more")
+        assert port.points["changes_left"].value == 2
+        await told(port, None, "more", "more")
+        assert port.refusals == []
+        await told(port, 1_000)
+        assert "mode was written 3 times today" in port.refusals[0][1]
+        await told(port, None)
+    assert test_pump.holding[12] == 3
+
+
+@pytest.mark.parametrize(
+    ("test_profile", "changes"), [((), 6), (WORN, 4)], indirect=["test_profile"], ids=["calm", "worn"]
+)
+def test_what_has_a_boost_can_be_asked_to_draw_more_and_its_wear_is_known(
+    test_profile: None, changes: int
+) -> None:
+    ability = KIND.ability(KIND.settings.model_validate({"host": "h", "profile": "test-pump"}))
+    assert (ability.raises, ability.changes_per_day) == (True, changes)
 
 
 async def test_a_device_that_does_not_follow_refused(server: ModbusServer) -> None:

@@ -63,7 +63,7 @@ async def says(broker: Mosquitto, topic: str, payload: object, *, retain: bool =
 async def heard(broker: Mosquitto, port: FakePort, topic: str, payload: object) -> Sample:
     """Say it until it is heard (before the subscription nobody listens); the last thing published."""
     before = port.publications
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while port.publications == before:
             await says(broker, topic, payload)
             await asyncio.sleep(0.02)
@@ -71,7 +71,7 @@ async def heard(broker: Mosquitto, port: FakePort, topic: str, payload: object) 
 
 
 async def subscribed(broker: Mosquitto, times: int = 1) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while broker.log.count("Sending SUBACK to homeflex") < times:
             await asyncio.sleep(0.01)
 
@@ -191,7 +191,7 @@ async def test_a_lost_broker_is_unreachable_for_every_device_on_it_and_works_aga
         broker.kill()
         for task in tasks:
             with pytest.raises(Unreachable, match="lost the broker"):
-                await asyncio.wait_for(task, 3)
+                await asyncio.wait_for(task, 15)
     with pytest.raises(Unreachable, match="no broker"):
         await drivers[0].run(ports[0])
     broker.start()
@@ -210,7 +210,7 @@ async def test_a_device_that_leaves_takes_nothing_from_the_others(broker: Mosqui
         await heard(broker, staying, "zigbee2mqtt/livingroom", {"temperature": 20.0})
         assert broker.log.count("Sending UNSUBACK to homeflex") == 1
         assert broker.log.count("as homeflex-") == 1
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while "Received DISCONNECT from homeflex" not in broker.log:
             await asyncio.sleep(0.01)
 
@@ -295,12 +295,14 @@ async def test_a_wrong_or_missing_password_is_refused_and_never_shown(tmp_path: 
 
 
 class OddBroker:
-    """Speaks just enough MQTT 3.1.1 to refuse a subscription or to be late with its first answer."""
+    """Speaks just enough MQTT 3.1.1 to refuse or grant a subscription or to be late with its first answer."""
 
-    def __init__(self, *, answers: bool) -> None:
+    def __init__(self, *, answers: bool, grants: bool = False) -> None:
         self.may_answer = asyncio.Event()
         self.connected = asyncio.Event()
+        self.asked = asyncio.Event()
         self.left = asyncio.Event()
+        self._verdict = b"\x00" if grants else b"\x80"
         if answers:
             self.may_answer.set()
 
@@ -309,7 +311,7 @@ class OddBroker:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         yield server.sockets[0].getsockname()[1]
         server.close()
-        await asyncio.wait_for(self.left.wait(), 3)
+        await asyncio.wait_for(self.left.wait(), 15)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while header := await reader.read(2):
@@ -319,7 +321,8 @@ class OddBroker:
                 await self.may_answer.wait()
                 writer.write(b"\x20\x02\x00\x00")
             elif header[0] >> 4 == 8:  # SUBSCRIBE
-                writer.write(b"\x90\x03" + body[:2] + b"\x80")
+                writer.write(b"\x90\x03" + body[:2] + self._verdict)
+                self.asked.set()
         writer.close()
         self.left.set()
 
@@ -334,11 +337,26 @@ async def test_a_driver_stopped_while_connecting_leaves_no_connection_behind() -
     broker = OddBroker(answers=False)
     async with broker.serving() as port:
         task = asyncio.create_task(device(port, ROOM).run(FakePort()))
-        await asyncio.wait_for(broker.connected.wait(), 3)
+        await asyncio.wait_for(broker.connected.wait(), 15)
         task.cancel()
         await asyncio.wait([task], timeout=0.5)
         assert task.cancelled()
         broker.may_answer.set()  # on the way out the broker waits until the client has hung up
+
+
+@pytest.mark.parametrize("turns_after_the_answer", range(12))
+async def test_a_driver_stopped_in_the_moment_of_an_answer_stops(turns_after_the_answer: int) -> None:
+    broker = OddBroker(answers=True, grants=True)
+    async with broker.serving() as port:
+        task = asyncio.create_task(device(port, ROOM).run(FakePort()))
+        await asyncio.wait_for(broker.asked.wait(), 15)
+        for _ in range(turns_after_the_answer):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=3)
+        stopped = task.cancelled()
+        task.cancel()
+        assert stopped
 
 
 async def test_where_no_broker_is_is_unreachable() -> None:

@@ -166,7 +166,12 @@ async def test_a_session_that_began_before_us_is_adopted() -> None:
     async with home(charging) as at:
         await at.port.holds(2300)
         assert at.charger.limit_a() == 10
-        assert at.charger.asked_for("SetChargingProfile")[-1]["csChargingProfiles"]["transactionId"] == 77
+
+        def sessions() -> set[int | None]:
+            asked = at.charger.asked_for("SetChargingProfile")
+            return {ask["csChargingProfiles"].get("transactionId") for ask in asked}
+
+        await at.charger.until(lambda: 77 in sessions())  # a default goes before it or after
         assert at.port.value("charging") == 1
 
 
@@ -528,7 +533,7 @@ async def test_a_charger_that_stops_answering_is_unreachable() -> None:
         charger.quirks.silent = True
         port.want(0)
         with pytest.raises(Unreachable, match="2 calls in a row were not answered"):
-            await asyncio.wait_for(task, 3)
+            await asyncio.wait_for(task, 15)
 
 
 async def test_a_charger_that_stays_away_is_unreachable_and_one_that_returns_is_not() -> None:
@@ -541,14 +546,14 @@ async def test_a_charger_that_stays_away_is_unreachable_and_one_that_returns_is_
             await charger.until(lambda: charger.connections == 2)
             assert not task.done()
         with pytest.raises(Unreachable, match="the charger is away"):
-            await asyncio.wait_for(task, 2)
+            await asyncio.wait_for(task, 15)
 
 
 async def test_a_charger_that_never_came_is_told_where_to_call() -> None:
     charger = Charger(free_port(), id="garge")
     async with running(serving(charger).run(Hub())) as task, charger:
         with pytest.raises(Unreachable, match="'garge' is not configured here"):
-            await asyncio.wait_for(task, 3)
+            await asyncio.wait_for(task, 15)
 
 
 async def test_pending_calls_end_with_the_connection() -> None:

@@ -104,6 +104,14 @@ def test_a_fail_safe_of_nothing_is_taken_only_from_who_says_what_it_means(confir
     assert Settings(failsafe_a=6).failsafe.a10 == 60
 
 
+@pytest.mark.parametrize("failsafe_a", [0.1, 3, 5.9])
+def test_a_fail_safe_at_which_nothing_charges_is_refused_whatever_is_confirmed(failsafe_a: float) -> None:
+    with pytest.raises(
+        ValueError, match="between 0 and 6 A, where nothing charges; 6 or more would be right"
+    ):
+        Settings(failsafe_a=failsafe_a, failsafe_zero_confirmed=ZERO_CONFIRMED)
+
+
 @pytest.mark.parametrize("failsafe_a", [3, 5.9, 40])
 def test_a_fail_safe_that_nothing_can_hold_is_an_error(failsafe_a: float) -> None:
     with pytest.raises(ValueError, match="failsafe_a"):
@@ -189,30 +197,6 @@ async def test_above_a_low_fail_safe_the_full_rating_is_kept_by_leases() -> None
 
 
 # --- pace ---
-
-
-async def test_down_goes_at_once_and_up_waits() -> None:
-    async with home(pace=replace(QUICK, change_s=10)) as at:
-        await at.session()
-        await at.port.holds(4600)
-        await at.port.holds(2300)
-        assert at.charger.limits() == [20.0, 10.0]
-        up = at.port.want(3450)
-        await asyncio.sleep(0.05)
-        assert not at.port.answered(up)
-        down = at.port.want(0)
-        await at.port.until(lambda: at.port.answered(down))
-        assert at.charger.limits() == [20.0, 10.0, 0.0]  # the higher one was never written
-
-
-async def test_up_goes_when_its_time_has_come() -> None:
-    async with home() as at:
-        await at.session()
-        await at.port.holds(2300)
-        began_s = at.port.monotonic()
-        await at.port.holds(3450)
-        assert at.port.monotonic() - began_s >= QUICK.change_s - 0.05
-        assert at.charger.limits() == [10.0, 15.0]
 
 
 async def test_of_wants_that_pile_up_behind_a_slow_call_only_the_newest_is_written() -> None:

@@ -379,7 +379,7 @@ def cable(tmp_path: Path) -> Iterator[P1OverSerial]:
 
 async def pushed(cable: P1OverSerial, data: bytes, port: FakePort, publications: int = 1) -> None:
     """Push again and again, as a meter does: bytes sent before the tty is open are lost."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while port.publications < publications:
             cable.send(data)
             await asyncio.sleep(0.02)
@@ -395,7 +395,7 @@ async def test_an_unplugged_cable_is_unreachable_and_works_again_when_replugged(
         cable.send(at(9)[:100])  # cut in mid-telegram
         cable.unplug()
         with pytest.raises(Unreachable):
-            await asyncio.wait_for(task, 3)
+            await asyncio.wait_for(task, 15)
         with pytest.raises(Unreachable, match="cannot open"):
             await meter_driver.run(port)
         cable.plug_in()
@@ -408,7 +408,7 @@ async def test_a_cable_at_the_wrong_rate_names_baud_and_parity(cable: P1OverSeri
     port.ahead_s = 31.0
     cable.send(b"\x9e\xf0" * 20)
     with pytest.raises(Unintelligible, match=r"baud = 9600 and parity = 'none'"):
-        await asyncio.wait_for(task, 3)
+        await asyncio.wait_for(task, 15)
 
 
 async def test_a_port_that_cannot_do_the_frame_is_a_driver_error(cable: P1OverSerial) -> None:

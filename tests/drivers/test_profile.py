@@ -109,6 +109,38 @@ def test_a_wrong_profile_is_refused_with_the_field_and_the_cure(
     assert str(error.value).startswith("nibe.toml: ")
 
 
+BOOST = """
+[actions.boost]
+writes     = [{ point = "surplus_w", value = 0, keep_alive = true }, { point = "surplus_control", value = 1 }]
+fallback   = { by = "keep-alive", within_s = 120, source = "field" }
+source     = "maker"
+confidence = "seen"
+"""
+BLOCK = XTHERMA[XTHERMA.index("[actions.block]") : XTHERMA.index("[actions.release]")]
+RELEASE = "[actions.release]\nwrites     = ["
+BOOSTED = XTHERMA.replace(RELEASE, f'{RELEASE}{{ point = "surplus_w", value = 0 }}, ') + BOOST
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('[{ point = "surplus_w", value = 0 }, ', "[", "boost and release must write the same points"),
+        (', { point = "surplus_control", value = 1 }]\nread', "]\nread", "must write every point that boost"),
+        (BOOST, BOOST.replace("120", "90"), "block, limit and boost must have the same fallback"),
+        ("within_s = 120", "within_s = 10801", "a boost must end by itself within 10800 s"),
+        (BLOCK, "", "it needs a block or a limit"),
+        (BOOST, BOOST.replace(', source = "field"', ', source = "x"'), "actions.boost.fallback.source: 'x'"),
+    ],
+)
+def test_a_boost_ends_by_itself_and_is_replaced_by_whatever_comes_after_it(
+    old: str, new: str, says: str
+) -> None:
+    assert parse(BOOSTED).actions.boost
+    assert old in BOOSTED
+    with pytest.raises(ProfileError, match=says):
+        parse(BOOSTED.replace(old, new))
+
+
 def test_every_fault_is_told_at_once() -> None:
     broken = XTHERMA.replace('type = "bool"', 'type = "boolean"')
     with pytest.raises(ProfileError) as error:

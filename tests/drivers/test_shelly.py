@@ -83,6 +83,21 @@ async def test_an_off_whose_read_back_fails_is_taken_back(bench: Bench) -> None:
     assert bench.switch.on
 
 
+async def test_who_presses_the_button_before_the_read_back_has_taken_it_back(bench: Bench) -> None:
+    def pressed(on: bool, source: str, after_s: float | None = None) -> bool:
+        was = Switch.turn(bench.switch, on, source, after_s)
+        Switch.turn(bench.switch, True, "button")
+        return was
+
+    async with running(bench.driver().run(bench.port)):
+        await bench.polled()
+        bench.switch.turn = pressed  # type: ignore[method-assign]
+        assert await bench.answer(0) == "on again at once (button)"
+        assert bench.told(TAKEN_BACK) == ["on again while held off: switched on there (button)"]
+    assert bench.plug.commands() == [OFF]
+    assert bench.switch.on
+
+
 async def test_a_timer_that_is_longer_than_ours_is_not_ours(bench: Bench) -> None:
     async with running(bench.driver(lease_s=10).run(bench.port)):
         await bench.polled()

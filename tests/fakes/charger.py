@@ -274,7 +274,7 @@ class Charger:
         """Call the gateway, and its answer."""
         return await self.raw(json.dumps([2, message_id or str(next(self._ids)), action, payload]))
 
-    async def raw(self, text: str, within_s: float = 5.0) -> Json:
+    async def raw(self, text: str, within_s: float = 15.0) -> Json:
         """Send any text with a message id, and wait for what is answered to it."""
         message_id = json.loads(text)[1]
         future = self._pending[message_id] = asyncio.get_running_loop().create_future()
@@ -290,7 +290,7 @@ class Charger:
             await asyncio.sleep(0.005)
         await self._socket.send(text)
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 3.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 15.0) -> None:
         """Wait until something the gateway says makes it true."""
         async with asyncio.timeout(within_s):
             while not condition():

@@ -85,9 +85,9 @@ class FakePort:
 
     # --- for the test ---
 
-    def want(self, at_most_w: int | None) -> Want:
-        """Ask for a power (None: give it back); asking the same again renews the lease."""
-        self._want = Want((self._want.serial if self._want else 0) + 1, at_most_w)
+    def want(self, at_most_w: int | None, *, raised: bool = False) -> Want:
+        """Ask for a power (None: give it back), or for more; asking the same again renews the lease."""
+        self._want = Want((self._want.serial if self._want else 0) + 1, at_most_w, raised)
         self._wanted.set()
         return self._want
 
@@ -95,7 +95,7 @@ class FakePort:
         """Whether the driver said what became of it."""
         return want in [a.want for a in self.done] or want in [w for w, _ in self.refusals]
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 2.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 15.0) -> None:
         """Wait until something the driver says makes it true."""
         async with asyncio.timeout(within_s):
             while not condition():

@@ -38,7 +38,7 @@ async def _until_it_wrote(file: Path, lines: int) -> None:
 
 async def _until_none_runs(pids: list[int]) -> None:
     """The kernel takes a moment to end what was killed."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while any(map(_is_running, pids)):
             await asyncio.sleep(0.01)
 

@@ -87,7 +87,8 @@ class FullHouse(House):
             "import_ws": ["charger.import_ws"],
             "connected": ["charger.connected"],
             "soc": ["charger.soc", "typed"],
-            "charge": {"battery_kwh": 60},
+            "charge": {"battery_kwh": 60, "default_hours": False},  # a test is the same at any hour
+            "care": {"change_every_s": 0, "pause_s": 0},  # a test has less patience than a house
         }
         config["asset"]["freezer"] = {
             "class": "plug",

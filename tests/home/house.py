@@ -290,6 +290,11 @@ class House:
             "timeout_s": 1.0,
         }
 
+    async def publish(self, topic: str, **values: float | None) -> None:
+        """Something of the home says so on its broker, once."""
+        async with aiomqtt.Client("127.0.0.1", self.local_broker.port, identifier="something") as client:
+            await client.publish(topic, json.dumps(values), qos=1)
+
     @contextlib.asynccontextmanager
     async def _ticking(self) -> AsyncIterator[None]:
         task = asyncio.create_task(self._tick())

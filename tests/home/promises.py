@@ -71,12 +71,20 @@ def each_instruction_is_answered_and_ends_once(
     for one in sent:
         answers = aggregator.statuses(one.id)
         assert answers, f"no answer to {one.body}"
-        if not any(body["reception"] == "OK" for body in answers):
+        if not was_taken(aggregator, one):
             continue
         lives = [line["status"] for line in aggregator.lines(one.id, asset)]
         ends = [status for status in lives if status in ENDS]
         assert len(set(ends)) == 1, (one.id, lives)
         assert set(lives[lives.index(ends[0]) :]) == set(ends), (one.id, lives)
+
+
+def was_taken(aggregator: Aggregator, one: Sent) -> bool:
+    """Whether the instruction itself was answered with OK: its cancel is, also where it came too late."""
+    return any(
+        body["reception"] == "OK" and body["revision"] == one.body["revision"]
+        for body in aggregator.statuses(one.id)
+    )
 
 
 def the_pump_is_held_in_windows_only(house: House, sent: list[Sent]) -> None:

@@ -77,8 +77,8 @@ async def test_a_car_is_ready_in_time_whatever_is_asked(folder: Path) -> None:
     """57 % typed in and 60 % by five minutes from now: 1.8 kWh of 7.4 kW take 15 min. Too late already, so
     it charges as fast as it can; with 57.8 % typed, as fast as it must."""
     async with FullHouse(folder) as house:
-        charge = {"battery_kwh": 60, "target_soc": 0.6, "ready_by": local_time(6), "efficiency": 1.0}
-        house.config["asset"]["ev"]["charge"] = charge
+        charge = {"target_soc": 0.6, "ready_by": local_time(6), "efficiency": 1.0}
+        house.config["asset"]["ev"]["charge"] |= charge
         await house.start()
         await house.plug_in()
         await house.seen()
@@ -157,3 +157,45 @@ async def test_one_value_for_car_and_pump_is_never_exceeded_by_both(folder: Path
         for _ in range(20):
             await asyncio.sleep(0.2)
             assert net_w() <= 5000
+
+
+@beside
+async def test_what_the_vehicle_itself_says_of_its_charge_counts_and_is_carried_on_in_its_silence(
+    folder: Path,
+) -> None:
+    async with FullHouse(folder) as house:
+        house.config["devices"]["vehicle"] = {
+            "driver": "mqtt_local",
+            "broker": {"host": "127.0.0.1", "port": house.local_broker.port},
+            "points": {"soc": {"topic": "vehicle", "json": "battery", "scale": 0.01}},
+        }
+        house.config["asset"]["ev"]["soc"] = ["vehicle.soc", "charger.soc", "typed"]
+        house.config["asset"]["ev"]["charge"] |= {"battery_kwh": 0.3, "min_soc": 0.3}
+        await house.start()
+        await house.plug_in()
+        await house.seen()
+        sent = await house.aggregator.cap("asset:ev", 0.0)
+        await house.publish("vehicle", battery=20)
+        below = {"extent": "none", "reason": "chargeLimit"}
+        await house.until(
+            lambda: house.aggregator.said(sent.id, asset="ev", **below), "it is below its minimum"
+        )
+        car = await house.car()
+        assert (car["soc"], car["soc_source"]) == (0.2, "vehicle.soc")
+        assert "20%" in car["text"]
+        assert 0 <= car["soc_age_s"] < 30
+
+        house.charger.quirks.boots, house.charger.quirks.tells_status = False, False
+        await house.stop()
+        await house.start()  # and hears nothing of the vehicle
+        house.charger.register_wh += 45  # of which 13.5 % of its battery come
+        await house.until(
+            lambda: house.charger.power_w() == 0, "its minimum was reached by the energy since", 120
+        )
+        car = await house.car()
+        assert 0.32 <= car["soc"] < 0.5
+        assert car["soc_source"] == "vehicle.soc"
+        assert car["soc_age_s"] > 10
+
+        await house.publish("vehicle", battery=25)
+        await house.until(lambda: house.charger.power_w() == CAR_W, "what it says itself comes first")

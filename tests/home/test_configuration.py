@@ -30,6 +30,7 @@ async def test_one_asset_is_fed_by_three_devices_and_says_by_which(folder: Path)
             "power_w": "from heat-hp.power_w",
             "room_c": "from heat-hp.room_c",
             "running": "from heat-hp.compressor_on",
+            "changes_left": "from heat-hp.changes_left",
         }
 
         house.pump.holding[124] = NO_ROOM_SENSOR

@@ -9,9 +9,10 @@ import shutil
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.home import promises
-from tests.home.aggregator import Aggregator, Sent, utc_s_of
+from tests.home.aggregator import ENDS, Aggregator, Sent, utc_s_of
 from tests.home.beside import beside, long_beside
 from tests.home.house import House
 
@@ -120,7 +121,11 @@ async def _judge(house: House) -> None:
     await house.kill()
     await house.start(minute_ends_in_s=4.0)
     began_utc_s = time.time()
-    await house.until(lambda: _has_register(house.aggregator, began_utc_s), "a minute with its register", 75)
+    await house.until(
+        lambda: _has_register(house.aggregator, began_utc_s) and len(_known(house.aggregator)) > 1,
+        "a minute with its register, and one before",
+        75,
+    )
 
     await promises.no_number_is_missing_or_used_twice(house)
     promises.minutes_join(house.aggregator.minutes("boundary"))
@@ -131,10 +136,8 @@ async def _judge(house: House) -> None:
 
 
 def _is_over(aggregator: Aggregator, one: Sent) -> bool:
-    answers = aggregator.statuses(one.id)
-    taken = any(body["reception"] == "OK" for body in answers)
-    is_ended = aggregator.last(one.id).get("status") in ("SUCCEEDED", "ABORTED", "REVOKED", "REJECTED")
-    return bool(answers) and (is_ended or not taken)
+    is_ended = aggregator.last(one.id).get("status") in ENDS
+    return bool(aggregator.statuses(one.id)) and (is_ended or not promises.was_taken(aggregator, one))
 
 
 async def _speak(aggregator: Aggregator, draw: random.Random, enough: asyncio.Event) -> None:
@@ -163,8 +166,13 @@ async def _minute_or(house: House, most_s: float) -> None:
 
 
 def _has_register(aggregator: Aggregator, since_utc_s: float) -> bool:
-    known = [m for m in aggregator.minutes("boundary") if m["importRegisterKwh"] is not None]
+    known = _known(aggregator)
     return bool(known) and utc_s_of(known[-1]["end"]) > since_utc_s
+
+
+def _known(aggregator: Aggregator) -> list[dict[str, Any]]:
+    """The minutes of the boundary whose register is known."""
+    return [m for m in aggregator.minutes("boundary") if m["importRegisterKwh"] is not None]
 
 
 def _journal(house: House) -> set[str]:

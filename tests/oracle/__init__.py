@@ -10,23 +10,29 @@ from gateway.core.model import Asset, AssetClass, Plan, Quality, Snapshot
 from tests.oracle.facts import (
     ROUNDING_S,
     charging_ws,
+    delayed_w,
     delivered_ws,
     held_in_all_s,
     held_today_s,
+    is_awaited,
     is_full,
     is_melting,
     is_of_a_block,
+    is_raised,
     is_scheduled,
     is_started_enough,
     is_there,
+    is_told_too_soon,
     is_too_warm,
     is_warm,
     is_young,
+    level_at,
     lingers,
     longest_s,
     must_be_on,
     need_of_ws,
     paused,
+    rest_of_s,
     rests,
     share_of,
     soc_of,
@@ -36,6 +42,7 @@ from tests.oracle.facts import (
     was_colder,
 )
 from tests.oracle.fuses import demand_w, holdable, lines_of, tight
+from tests.oracle.raises import raise_violations
 
 
 def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
@@ -45,12 +52,12 @@ def violations(snapshot: Snapshot, plan: Plan) -> list[str]:
         if not (asset.ability.levels_w or asset.ability.range_w):
             continue
         held_w = next(s.at_most_w for s in plan.setpoints if s.asset == asset.id)
-        for limit in LIMITS:
+        for limit in (*LIMITS, start_delay):
             if not limit(snapshot, asset, held_w):
                 found.append(f"{limit.__name__}: {asset.id} held at {held_w}")
     if not fuse(snapshot, plan):
         found.append("fuse")
-    return found
+    return [*found, *raise_violations(snapshot, plan)]
 
 
 def level_exists(_snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -93,12 +100,10 @@ def water_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """Held no longer in all than allowed, until it has rested; but for what the household wants itself."""
-    was, limits = snapshot.memory.assets.get(asset.id), snapshot.limits[asset.id]
+    was, rest_s = snapshot.memory.assets.get(asset.id), rest_of_s(snapshot, asset)
     if was is None or held_w is None:
         return True
-    rested = (
-        was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= limits.rest_s
-    )
+    rested = was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= rest_s
     within = (
         held_in_all_s(snapshot, was) < longest_s(snapshot, asset)
         or rested
@@ -106,6 +111,21 @@ def longest_hold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
         or (asset.asset_class is AssetClass.EV and paused(snapshot, asset))
     )
     return within or rests(snapshot, asset) or tight(snapshot, asset) or is_full(snapshot, asset)
+
+
+def fall_of_the_room(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held whose room has fallen as far as it may, until it has rested; but for the schedule."""
+    was, rest_s = snapshot.memory.assets.get(asset.id), rest_of_s(snapshot, asset)
+    if was is None or held_w is None:
+        return True
+    limits, room, room_c = snapshot.limits[asset.id], snapshot.states[asset.id].room_c, None
+    if room is not None and room.age_s <= limits.room_max_age_s:
+        room_c = value_of(room)
+    fell = room_c is not None and was.began_c is not None and was.began_c - room_c >= limits.most_fall_k
+    rested = was.held_w is None and was.let_go_s is not None and snapshot.now_s - was.let_go_s >= rest_s
+    excused = rested or is_scheduled(snapshot, asset, held_w) or is_full(snapshot, asset)
+    excused = excused or is_too_warm(snapshot, asset)
+    return not (fell or was.chilled) or excused or rests(snapshot, asset) or tight(snapshot, asset)
 
 
 def blocks_of_a_day(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -171,6 +191,16 @@ def after_defrost(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     return held_w is None or not lately or rests(snapshot, asset) or tight(snapshot, asset)
 
 
+def backup_heater(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """Nothing is held while a backup heater runs or may, nor for an hour after one that a hold called."""
+    was, watts = snapshot.memory.assets.get(asset.id), value_of(snapshot.states[asset.id].backup)
+    blind = watts is None and "backup" in asset.sources
+    called_s = was.backup_s if was else None
+    lately = called_s is not None and snapshot.now_s - called_s < 3600 - ROUNDING_S
+    may = held_w is None or not (watts or blind or lately)
+    return may or rests(snapshot, asset) or tight(snapshot, asset)
+
+
 def deep_cold(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """Nothing is held in deep cold, nor off in frost where that may freeze; not to know it is as bad."""
     care, cold_c = snapshot.limits[asset.id].care, value_of(snapshot.states[asset.id].outdoor_c)
@@ -200,9 +230,50 @@ def pause(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """What the household paused is held as low as it goes, unless that would break another limit, or one
     that has just been reached is not left again yet."""
     lowest_w = min((*asset.ability.levels_w, *(asset.ability.range_w or ())[:1]))
-    others = (limit for limit in LIMITS if limit not in (pause, charge_maximum))
-    broken = any(not limit(snapshot, asset, lowest_w) for limit in others) or tight(snapshot, asset)
-    return held_w == lowest_w or not paused(snapshot, asset) or lingers(snapshot, asset) or broken
+    if held_w == lowest_w or not paused(snapshot, asset) or lingers(snapshot, asset):
+        return True
+    others = (limit for limit in LIMITS if limit not in (pause, charge_maximum, pace))
+    return any(not limit(snapshot, asset, lowest_w) for limit in others) or tight(snapshot, asset)
+
+
+def pace(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What has steps is not told anew just after it was told, nor paused and let run again, nor raised by
+    little; unless another limit wants it."""
+    was = snapshot.memory.assets.get(asset.id)
+    if asset.ability.range_w is None or was is None or held_w == was.held_w or not is_there(snapshot, asset):
+        return True
+    if not is_told_too_soon(snapshot, asset, was, held_w) or lingers(snapshot, asset):
+        return True
+    others = (limit for limit in LIMITS if limit not in (pace, pause, level_exists))
+    insists = is_too_warm(snapshot, asset) or paused(snapshot, asset) or is_awaited(snapshot, asset)
+    return (
+        insists or tight(snapshot, asset) or any(not limit(snapshot, asset, was.held_w) for limit in others)
+    )
+
+
+def wear(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """With fewer than three changes left nothing is held but for the fuse, nor at another level but for a
+    limit."""
+    left, was = value_of(snapshot.states[asset.id].changes_left), snapshot.memory.assets.get(asset.id)
+    was_w = was.held_w if was else None
+    if left is None or left >= 3 or held_w in (None, was_w) or tight(snapshot, asset):
+        return True
+    others = (limit for limit in LIMITS if limit not in (pace, pause, wear, charge_maximum))
+    insists = is_too_warm(snapshot, asset) or paused(snapshot, asset) or is_awaited(snapshot, asset)
+    insists = insists or lingers(snapshot, asset) or is_full(snapshot, asset)
+    insists = insists or any(not limit(snapshot, asset, was_w) for limit in others)
+    return was_w is not None and insists
+
+
+def start_delay(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
+    """What waits a random delay of its schedule draws no more than before; unless a limit, the household or
+    an instruction wants it."""
+    waits_w = [level_at(asset, most_w) for most_w in delayed_w(snapshot, asset) if most_w < asset.nominal_w]
+    if not waits_w or (held_w is not None and held_w <= min(waits_w)):
+        return True
+    wanted = lingers(snapshot, asset) or is_awaited(snapshot, asset) or is_raised(snapshot, asset)
+    wanted = wanted or tight(snapshot, asset)
+    return wanted or any(not limit(snapshot, asset, min(waits_w)) for limit in LIMITS)
 
 
 def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
@@ -211,12 +282,14 @@ def longest_off(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
 
 
 def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
-    """A car that is there and below its minimum is not held; one that may be, neither."""
+    """A car that is there, or a store, and below its minimum is not held; one that may be, neither."""
     charge = snapshot.limits[asset.id].charge
     if held_w is None or charge is None or charge.min_soc is None or not is_there(snapshot, asset):
         return True
     soc = soc_of(snapshot, asset)
-    if soc is None and charge.need_ws is None:
+    if soc is None and asset.asset_class is AssetClass.HEAT:
+        soc = 0.0
+    elif soc is None and charge.need_ws is None:
         was = snapshot.memory.assets.get(asset.id)
         soc = share_of(snapshot, asset, delivered_ws(snapshot, asset, was.plugged if was else None))
     low = soc is not None and soc < charge.min_soc
@@ -226,16 +299,16 @@ def charge_minimum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool
 def charge_maximum(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     """A car at its maximum is held as low as it goes, unless a person or the appliance says otherwise."""
     levels = (*asset.ability.levels_w, *(asset.ability.range_w or ())[:1])
+    if held_w == min(levels) or not is_full(snapshot, asset):
+        return True
     runs = taken(snapshot, asset) or is_young(snapshot, asset) or must_be_on(snapshot, asset)
     runs = runs or is_started_enough(snapshot, asset) or was_colder(snapshot, asset)
-    outside = (defrost, after_defrost, deep_cold, legionella)
-    runs = runs or any(not limit(snapshot, asset, min(levels)) for limit in outside)
-    runs = runs or tight(snapshot, asset)
-    return held_w == min(levels) or not is_full(snapshot, asset) or runs
+    outside = (defrost, after_defrost, deep_cold, legionella, backup_heater, wear)
+    return runs or any(not limit(snapshot, asset, min(levels)) for limit in outside) or tight(snapshot, asset)
 
 
 def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
-    """From the latest start on a car gets at least what it needs over the time left."""
+    """From the latest start on a car or a store gets at least what it needs over the time left."""
     charge = snapshot.limits[asset.id].charge
     if held_w is None or charge is None or not charge.deadlines or not is_there(snapshot, asset):
         return True
@@ -251,7 +324,8 @@ def ready_by(snapshot: Snapshot, asset: Asset, held_w: int | None) -> bool:
     if 0 <= ago_s < 43_200 and was and any(d.utc_s == was.late_for_utc_s for d in charge.deadlines):
         return False
     most_w = min(asset.nominal_w, *(asset.ability.range_w or ())[1:], asset.nominal_w)
-    takes_w = min(most_w, (was and (was.takes_w or was.took_w)) or 3680)
+    unseen_w = most_w if asset.asset_class is AssetClass.HEAT else 3680
+    takes_w = min(most_w, (was and (was.takes_w or was.took_w)) or unseen_w)
     could_wait = not ahead or charging_ws(snapshot, asset, needed_ws) / (0.8 * takes_w) < ahead[0]
     return could_wait or held_w * ahead[0] >= min(needed_ws, asset.nominal_w * ahead[0])
 
@@ -290,6 +364,8 @@ LIMITS = (
     after_defrost,
     deep_cold,
     legionella,
+    backup_heater,
+    fall_of_the_room,
     minimum_run,
     minimum_rest,
     longest_off,
@@ -298,6 +374,8 @@ LIMITS = (
     food,
     override,
     pause,
+    pace,
+    wear,
     charge_minimum,
     charge_maximum,
     ready_by,

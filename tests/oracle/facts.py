@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.core.model import Asset, AssetClass, AssetMemory, Mark, Quality, Reading, Snapshot
+from gateway.core.model import (
+    Asset,
+    AssetClass,
+    AssetMemory,
+    Kind,
+    Mark,
+    Quality,
+    Reading,
+    Snapshot,
+    Vector,
+)
 
 ROUNDING_S = 1e-6  # what adding seconds in another order may differ by
 
 
 def is_of_a_block(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> bool:
     """One that goes on, or has not rested yet."""
-    rest_s = snapshot.limits[asset.id].rest_s + ROUNDING_S
+    rest_s = rest_of_s(snapshot, asset, was.outdoor_c) + ROUNDING_S
     return was.dispatched_since_s is not None or any(snapshot.now_s - b.end_s < rest_s for b in was.blocks)
 
 
@@ -44,16 +54,47 @@ def longest_s(snapshot: Snapshot, asset: Asset) -> float:
     return min(limits.longest_hold_s, limits.care.frost_hold_s if frosty else limits.longest_hold_s)
 
 
+def rest_of_s(snapshot: Snapshot, asset: Asset, was_c: float | None = None) -> float:
+    """Longer while it freezes; and, where that is asked, if it did."""
+    limits, cold_c = snapshot.limits[asset.id], value_of(snapshot.states[asset.id].outdoor_c)
+    freezes = any(c is not None and c < 0 for c in (cold_c, was_c))
+    return max(limits.rest_s, limits.care.frost_rest_s if freezes else 0)
+
+
 def is_scheduled(snapshot: Snapshot, asset: Asset, held_w: int) -> bool:
     """The household's own schedule leaves no higher level of the device."""
     table = snapshot.limits[asset.id].schedule
     spans = [s for s in table.spans if s.start_utc_s <= snapshot.utc_s < s.end_utc_s]
     most_w = spans[0].value if spans else table.otherwise
+    most_w = min([*delayed_w(snapshot, asset), *([] if most_w is None else [most_w])], default=None)
     if not snapshot.clock_trusted or most_w is None or most_w >= asset.nominal_w:
         return False
+    return held_w >= level_at(asset, most_w)
+
+
+def level_at(asset: Asset, most_w: float) -> int:
+    """The highest of the device that is no more, or its lowest."""
     low, high = asset.ability.range_w or (0, -1)
     levels = [*asset.ability.levels_w, *range(low, high + 1, asset.ability.step_w)]
-    return held_w >= max((level for level in levels if level <= most_w), default=min(levels))
+    return max((level for level in levels if level <= most_w), default=min(levels))
+
+
+def delayed_w(snapshot: Snapshot, asset: Asset) -> list[int]:
+    """What the schedule let it draw before each edge that is not half an hour ago, for as long as was drawn;
+    but for those whose delay is over."""
+    was = snapshot.memory.assets.get(asset.id)
+    over_s = snapshot.utc_s - was.waited_utc_s if was and was.waited_utc_s is not None else 1e9
+    over_s = 1e9 if over_s < -1800 else over_s
+    ago_s = [(snapshot.utc_s - d.at_utc_s, d) for d in snapshot.limits[asset.id].delays]
+    waits = [d.before_w for s, d in ago_s if 0 <= s < min(over_s, d.delay_s, 1800)]
+    return waits if snapshot.clock_trusted else []
+
+
+def is_raised(snapshot: Snapshot, asset: Asset) -> bool:
+    """An instruction asks it to draw so much, or more, or to be charged so far."""
+    asked = [i for i in snapshot.instructions if i.vector is Vector.AUTOMATED]
+    asked = [i for i in asked if asset.id in i.scope.assets and asset.id not in i.ended]
+    return any(step.kind is not Kind.CAP for i in asked for step in i.steps)
 
 
 def taken(snapshot: Snapshot, asset: Asset) -> bool:
@@ -96,12 +137,35 @@ def lingers(snapshot: Snapshot, asset: Asset) -> bool:
         return False
     cold = was.too_cold or was.water_cold or was_colder(snapshot, asset)
     over_day_s = held_today_s(snapshot, asset, was) - snapshot.limits[asset.id].held_per_day_s
-    return cold or was.too_empty or was.late_for_utc_s is not None or abs(over_day_s) < ROUNDING_S
+    edges_s = [
+        over_day_s,
+        *(snapshot.now_s - at_s - span_s for at_s in was.starts_s for span_s in (3600, 86_400)),
+    ]
+    is_on_edge = any(abs(edge_s) < ROUNDING_S for edge_s in edges_s)
+    return cold or was.too_empty or was.late_for_utc_s is not None or is_on_edge
 
 
 def was_colder(snapshot: Snapshot, asset: Asset) -> bool:
     was, now_c = snapshot.memory.assets.get(asset.id), value_of(snapshot.states[asset.id].outdoor_c)
     return was is not None and was.outdoor_c is not None and (now_c is None or was.outdoor_c < now_c)
+
+
+def is_told_too_soon(snapshot: Snapshot, asset: Asset, was: AssetMemory, held_w: int | None) -> bool:
+    """After so short a time, or for so little."""
+    care = snapshot.limits[asset.id].care
+    level_s = was.let_go_s if was.held_w is None else was.held_since_s if was.moved_s is None else was.moved_s
+    turned_s = level_s if was.held_w == 0 else was.resumed_s
+    turns = (was.held_w == 0) != (held_w == 0) and turned_s is not None and 0 in asset.ability.levels_w
+    early = level_s is not None and snapshot.now_s - level_s < care.change_every_s - ROUNDING_S
+    again = turns and snapshot.now_s - (turned_s or 0.0) < care.pause_s - ROUNDING_S
+    rise_w = 0 if held_w is None or was.held_w is None else held_w - was.held_w
+    return early or again or 0 < rise_w < care.min_change_w
+
+
+def is_awaited(snapshot: Snapshot, asset: Asset) -> bool:
+    """A car that has to be ready by some hour, and is not."""
+    charge = snapshot.limits[asset.id].charge
+    return charge is not None and bool(charge.deadlines) and need_of_ws(snapshot, asset) > 0
 
 
 def must_be_on(snapshot: Snapshot, asset: Asset) -> bool:
@@ -144,6 +208,8 @@ def soc_of(snapshot: Snapshot, asset: Asset) -> float | None:
     state, was = snapshot.states[asset.id], snapshot.memory.assets.get(asset.id)
     if not is_there(snapshot, asset):
         return None
+    if asset.asset_class is AssetClass.HEAT:
+        return value_of(state.soc)
     plugged = was.plugged if was else None
     since_s = snapshot.now_s - plugged.at_s if plugged else 0 if state.connected else 1e9
     if state.soc and state.soc.quality is not Quality.BAD and state.soc.age_s <= since_s:
@@ -180,6 +246,8 @@ def is_full(snapshot: Snapshot, asset: Asset) -> bool:
 def need_of_ws(snapshot: Snapshot, asset: Asset) -> float:
     charge, soc = snapshot.limits[asset.id].charge, soc_of(snapshot, asset)
     assert charge
+    if asset.asset_class is AssetClass.HEAT:
+        return store_need_ws(snapshot, asset)
     goal = charge.target_soc if charge.battery_ws else None
     if goal is not None and soc is not None:
         return max(0.0, (goal - soc) * (charge.battery_ws or 0) / charge.efficiency)
@@ -188,6 +256,20 @@ def need_of_ws(snapshot: Snapshot, asset: Asset) -> float:
         wanted = 0 if goal is None else int(goal * (charge.battery_ws or 0) / charge.efficiency)
     was = snapshot.memory.assets.get(asset.id)
     return max(0.0, wanted - delivered_ws(snapshot, asset, was.plugged if was else None))
+
+
+def store_need_ws(snapshot: Snapshot, asset: Asset) -> float:
+    """What a store has not had since its hours began, as much as goes in; nothing while it is kept off."""
+    charge, level = snapshot.limits[asset.id].charge, soc_of(snapshot, asset)
+    table, was = snapshot.limits[asset.id].schedule, snapshot.memory.assets.get(asset.id)
+    spans = [s for s in table.spans if s.start_utc_s <= snapshot.utc_s < s.end_utc_s]
+    is_off = snapshot.clock_trusted and (spans[0].value if spans else table.otherwise) == 0
+    if charge is None or charge.need_ws is None or is_off:
+        return 0.0
+    needed = max(0.0, charge.need_ws - delivered_ws(snapshot, asset, was.plugged if was else None))
+    if level is None or charge.battery_ws is None:
+        return needed
+    return min(needed, max(0.0, ((charge.max_soc or 1.0) - level) * charge.battery_ws / charge.efficiency))
 
 
 def charging_ws(snapshot: Snapshot, asset: Asset, needed_ws: float) -> float:

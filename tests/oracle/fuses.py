@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 from gateway.core.model import Asset, Quality, Reading, Snapshot
 from tests.oracle.facts import waits
 
+Lines = list[tuple[float, float, dict[str, float], float | None]]
+
+
+@dataclass
+class Fuses:
+    """What is asked of one snapshot again and again, reckoned once."""
+
+    snapshot: Snapshot
+
+    @cached_property
+    def holdable(self) -> list[Asset]:
+        return [a for a in self.snapshot.assets if a.ability.levels_w or a.ability.range_w]
+
+    @cached_property
+    def lines(self) -> Lines:
+        return _lines_of(self.snapshot)
+
+    @cached_property
+    def demands_w(self) -> dict[str, float]:
+        return {a.id: _demand_w(self.snapshot, a, self.lines) for a in self.holdable}
+
+    @cached_property
+    def tight(self) -> dict[str, bool]:
+        return {a.id: _tight(self.snapshot, a, self) for a in self.holdable}
+
+
+_looked_at = Fuses(Snapshot(0.0, 0.0, clock_trusted=False))
+
+
+def fuses(snapshot: Snapshot) -> Fuses:
+    """Those of the snapshot that is looked at, kept until the next one is."""
+    global _looked_at
+    if _looked_at.snapshot is not snapshot:
+        _looked_at = Fuses(snapshot)
+    return _looked_at
+
 
 def holdable(snapshot: Snapshot) -> list[Asset]:
-    return [a for a in snapshot.assets if a.ability.levels_w or a.ability.range_w]
+    return fuses(snapshot).holdable
+
+
+def lines_of(snapshot: Snapshot) -> Lines:
+    """Of each fuse on each phase: what it leaves to be kept to at once, at the most, what of each asset it
+    carries, and how old a reading is that shows more than the fuse."""
+    return fuses(snapshot).lines
 
 
 def demand_w(snapshot: Snapshot, asset: Asset) -> float:
     """While it is its owner's what it shows, or may draw by now if the home draws too much."""
+    return fuses(snapshot).demands_w[asset.id]
+
+
+def tight(snapshot: Snapshot, asset: Asset) -> bool:
+    """A fuse before it leaves less than the assets draw now (or could draw, if that is not seen), or left it
+    too little lately."""
+    return fuses(snapshot).tight[asset.id]
+
+
+def _demand_w(snapshot: Snapshot, asset: Asset, lines: Lines) -> float:
     power, was = snapshot.states[asset.id].power_w, snapshot.memory.assets.get(asset.id)
     if power is None or (was is not None and was.held_w is not None):
         return asset.nominal_w
-    over = [age_s for _, _, parts, age_s in lines_of(snapshot) if age_s is not None and parts[asset.id]]
+    over = [age_s for _, _, parts, age_s in lines if age_s is not None and parts[asset.id]]
     return max([drawn_w(snapshot, asset, age_s)[2] for age_s in over], default=power.value)
 
 
@@ -46,15 +101,13 @@ def meters(snapshot: Snapshot) -> list[tuple[list[Asset], int, int, int | None, 
     return found
 
 
-def lines_of(snapshot: Snapshot) -> list[tuple[float, float, dict[str, float], float | None]]:
-    """Of each fuse on each phase: what it leaves to be kept to at once, at the most, what of each asset it
-    carries, and how old a reading is that shows more than the fuse."""
+def _lines_of(snapshot: Snapshot) -> Lines:
     if snapshot.supply is None:
         return []
     found = []
     for behind, n, fuse_w, safe_w, each, of in meters(snapshot):
         for phase, reading in enumerate(each, 1):
-            parts = {a.id: part_on(a, phase, n) if a in behind else 0.0 for a in holdable(snapshot)}
+            parts = {a.id: 0.0 for a in holdable(snapshot)} | {a.id: part_on(a, phase, n) for a in behind}
             believed = reading and reading.quality is not Quality.BAD
             if safe_w is None or not reading or not believed or reading.age_s > snapshot.supply.max_age_s:
                 room_w = (fuse_w if safe_w is None else safe_w) / n
@@ -97,10 +150,8 @@ def drawn_w(snapshot: Snapshot, asset: Asset, lag_s: float) -> tuple[float, floa
     return least_w, may_w, max(least_w, may_w)
 
 
-def tight(snapshot: Snapshot, asset: Asset) -> bool:
-    """A fuse before it leaves less than the assets draw now (or could draw, if that is not seen), or left it
-    too little lately."""
-    was = snapshot.memory.assets.get(asset.id)
+def _tight(snapshot: Snapshot, asset: Asset, all_fuses: Fuses) -> bool:
+    was, demands_w = snapshot.memory.assets.get(asset.id), all_fuses.demands_w
     if snapshot.supply is None:
         return False
     short_s = was.short_s if was and was.held_w is not None else None
@@ -109,6 +160,6 @@ def tight(snapshot: Snapshot, asset: Asset) -> bool:
     ):
         return True
     return any(
-        parts[asset.id] and sum(parts[a.id] * demand_w(snapshot, a) for a in holdable(snapshot)) > at_once_w
-        for at_once_w, _, parts, _ in lines_of(snapshot)
+        parts[asset.id] and sum(parts[id_] * (watts + 1) for id_, watts in demands_w.items()) > at_once_w
+        for at_once_w, _, parts, _ in all_fuses.lines
     )

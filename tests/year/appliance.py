@@ -14,6 +14,7 @@ from tests.year.nature import Spell, Spells, Weather
 
 KWH_WS = 3_600_000.0
 STEP_S = 120.0  # of the equations
+LESS_KWH = 0.3  # than full, before a store charges again
 ICE_S, MELTS_S = 4000.0, 400.0  # of running in the cold, and of a defrost
 
 
@@ -164,9 +165,12 @@ class House:
         outdoor_c = self.weather.outdoor_c(now_s)
         speed = (heat_w + self.gains_w - self.loss_w_k * (self.air_c - outdoor_c)
                  - self.walls_w_k * (self.air_c - self.walls_c)) / self.air_j_k  # fmt: skip
+        tau_s = self.air_j_k / (self.loss_w_k + self.walls_w_k)
+        ends_c = self.air_c + speed * tau_s
         goals = (*self.care_c, self.set_c - 0.3, self.set_c + 0.3)
         if abs(speed) > 1e-7:
-            events += [(goal - self.air_c) / speed for goal in goals if (goal - self.air_c) / speed > 0]
+            left = ((ends_c - goal) / (ends_c - self.air_c) for goal in goals)
+            events += [-tau_s * math.log(share) for share in left if 0 < share < 1]
         if self._heats_tank():
             events.append(max(1.0, 51.0 - self.tank_c) * 8e5 / max(1.0, self.power_w * self.heat_ratio))
         events += [s for s in (self.melts_s, self.cycle_s - now_s, ICE_S - self.ice_s) if s > 0]
@@ -176,7 +180,7 @@ class House:
             drawn_w = 40.0 + sum(spell.value for spell in self.showers.at(now_s))
             speed = (self.power_w * self.heat_ratio * self._heats_tank() - drawn_w) / 8e5
             events += [s for goal in self.water_care_c if (s := (goal - self.tank_c) / speed) > 0]
-        return max(30.0 if self.reins.asked_w == self.reins.level_w else 0.5, min(events))
+        return max(STEP_S if self.reins.asked_w == self.reins.level_w else 0.5, min(events))
 
     def _heats_tank(self) -> bool:
         return self.on and self.tank_wants and self.showers is not None
@@ -234,6 +238,7 @@ class Storage:
     cheap_h: tuple[float, float]
     kwh: float = 10.0
     most_kwh: float = 16.0
+    full: bool = False
     power_w: float = 0.0
     register_ws: float = 0.0
 
@@ -243,7 +248,8 @@ class Storage:
         self.kwh = max(0.0, self.kwh + (self.power_w - lost_w) * step_s / KWH_WS)
         self.register_ws += self.power_w * step_s
         self.reins.turn(now_s)
-        free = self._is_cheap(now_s) and self.kwh < self.most_kwh and self.reins.level_w is None
+        self.full = self.kwh >= self.most_kwh - (LESS_KWH if self.full else 0.0)
+        free = self._is_cheap(now_s) and not self.full and self.reins.level_w is None
         self.power_w = self.nominal_w if free else 0.0
 
     def next_event_s(self, now_s: float) -> float:

@@ -12,6 +12,7 @@ from gateway.core.model import (
     Care,
     Charge,
     Deadline,
+    EdgeDelay,
     FallbackBy,
     Limits,
     Span,
@@ -35,6 +36,7 @@ class Drawn:
     supply: Supply
     meter_late_s: float
     knows_soc: bool
+    keeps_off_peak: bool
     sees_air: bool
     sees_water: bool
     sees_outside: bool
@@ -107,6 +109,7 @@ def drawn_home(seed: int) -> tuple[Drawn, dict[str, Car | House | Storage | Cold
         ),
         random.choice([1.0, 10.0]),
         knows_soc=seed % 4 != 3,
+        keeps_off_peak=seed % 2 == 0,
         sees_air=bool(seed % 2),
         sees_water=showers is not None and seed % 7 != 6,
         sees_outside=bool(sources),
@@ -132,17 +135,34 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
     midnights = [START_UTC_S + n * DAY_S for n in range(day - 1, day + 4)]
     warm = tuple(Span(at + 6.5 * HOUR_S, at + 22.5 * HOUR_S, drawn.room_min_c) for at in midnights)
     dear = tuple(Span(at + drawn.cheap_h[1] * HOUR_S, at + drawn.cheap_h[0] * HOUR_S, 0) for at in midnights)
+    peak = tuple(
+        Span(at + start * HOUR_S, at + end * HOUR_S, 0)
+        for day_, at in enumerate(midnights, day - 1)
+        for start, end in ((8, 11), (16, 22))
+        if nature.weekday(day_) < 5
+    )
     deadlines = tuple(Deadline(at + drawn.ready_h * HOUR_S, "07:00 local") for at in midnights)
     needs = None if drawn.knows_soc else 12 * KWH_WS
     charge = Charge(int(drawn.battery_kwh * KWH_WS), 0.2, 0.8, 0.9, needs, 0.88, deadlines)
+    begins = tuple(at + drawn.cheap_h[0] * HOUR_S for at in midnights)
+    ends = tuple(Deadline(at + drawn.cheap_h[1] * HOUR_S, "06:30 local") for at in midnights)
+    store = Charge(16 * KWH_WS, need_ws=8 * KWH_WS, efficiency=1.0, deadlines=ends, begins=begins)
     bound = {
-        "ev": Limits(longest_hold_s=14_400, rest_s=3600, charge=charge),
+        "ev": Limits(
+            longest_hold_s=14_400,
+            rest_s=3600,
+            charge=charge,
+            care=Care(change_every_s=10, min_change_w=115, pause_s=300),
+            schedule=Timetable(peak if drawn.keeps_off_peak else ()),
+            delays=_delays(drawn, peak if drawn.keeps_off_peak else ()),
+        ),
         "heat": Limits(
             room_min_c=Timetable(warm, 16.5),
             room_max_c=Timetable((), 24.0),
             water_min_c=WATER_MIN_C if drawn.sees_water else None,
             longest_hold_s=7200,
             rest_s=3600,
+            most_fall_k=2.0,
             blocks_per_day=3,
             held_per_day_s=18_000,
             min_run_s=600,
@@ -152,6 +172,7 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
                 starts_per_day=8,
                 frost_c=-5.0,
                 frost_hold_s=3600,
+                frost_rest_s=7200,
                 outdoor_min_c=-10.0,
                 legionella_every_days=8.0 if drawn.sees_outside else None,
             ),
@@ -162,6 +183,8 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
             blocks_per_day=3,
             held_per_day_s=21_600,
             schedule=Timetable(dear),
+            delays=_delays(drawn, dear),
+            charge=store,
         ),
         "freezer": Limits(
             longest_off_s=3600,
@@ -177,3 +200,11 @@ def limits_at(drawn: Drawn, day: int) -> dict[str, Limits]:
         ),
     }
     return {asset.id: bound[asset.id] for asset in drawn.assets}
+
+
+def _delays(drawn: Drawn, off: tuple[Span, ...]) -> tuple[EdgeDelay, ...]:
+    """Where each of these ends, the same each time it is laid out."""
+    ends = [int(span.end_utc_s) for span in off]
+    return tuple(
+        EdgeDelay(at, random_of(int(drawn.battery_kwh), at).choice([0, 600, 1800]), 0) for at in ends
+    )

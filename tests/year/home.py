@@ -254,13 +254,16 @@ def instruction(drawn: Drawn, random: Random, utc_s: float, name: str) -> Instru
     start_utc_s = utc_s + random.choice([0, 0, 600, 3600, 4 * 3600])
     each_s = random.choice([1800, 1800, 3600, 7200])
     kind = random.choice([Kind.CAP, Kind.CAP, Kind.SETPOINT, Kind.FLOOR])
+    if scope.assets == ("ev",) and drawn.knows_soc and random.random() < 0.4:
+        kind = Kind.SOC
     most_w = 6000 if len(scope.assets) > 1 else 3000
     steps = tuple(
         Step(
             start_utc_s + n * each_s,
             start_utc_s + (n + 1) * each_s,
             kind,
-            random.choice([0, 0, random.randint(0, most_w)]),
+            0 if kind is Kind.SOC else random.choice([0, 0, random.randint(0, most_w)]),
+            random.uniform(0.3, 1.0) if kind is Kind.SOC else None,
         )
         for n in range(random.randint(1, 4))
     )

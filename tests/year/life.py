@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -23,7 +24,13 @@ def born(seed: int) -> Home:
     return home
 
 
-def live(home: Home, until_s: float, watch: Watch, look: Callable[[Home], None] | None = None) -> None:
+def live(
+    home: Home,
+    until_s: float,
+    watch: Watch,
+    look: Callable[[Home], None] | None = None,
+    longest_step_s: float = math.inf,
+) -> None:
     """Go on until then."""
     plan = Plan()
     while home.now_s < until_s:
@@ -34,7 +41,7 @@ def live(home: Home, until_s: float, watch: Watch, look: Callable[[Home], None] 
         watch.decided(home, snapshot, plan)
         if look:
             look(home)
-        step_s = home.step_s(plan)
+        step_s = min(longest_step_s, home.step_s(plan))
         watch.passed(home, plan, step_s)
         home.advance(step_s)
 

@@ -61,7 +61,7 @@ class Watch:
             appliance, setpoint = home.appliances[asset.id], plan.setpoint(asset.id)
             assert setpoint
             held = appliance.reins.level_w is not None and setpoint.at_most_w is not None
-            dispatched = setpoint.governor in {Governor.DISPATCH, Governor.DELAY}
+            dispatched = setpoint.governor in {Governor.DISPATCH, Governor.DELAY} and not setpoint.of_schedule
             wants = not isinstance(appliance, Car) or self._may_charge(home, asset.id, appliance)
             wants = wants and home.limits[asset.id].schedule.at(moment(home)) is None
             self._hold(home, asset.id, step_s, held=held and dispatched and wants)
@@ -83,6 +83,14 @@ class Watch:
                     self.shifted_kwh[asset.id] += missed_w * step_s / KWH_WS
                 self._car(home, appliance, step_s)
         self._fuse(home, step_s)
+
+    def _is_held_anyway(self, home: Home, id_: str) -> bool:
+        """Whether its household has paused it, or the fuse may hold it: its meter is silent, or was before
+        what it switched off may start again."""
+        is_paused = any(said.paused for said in home.memory.overrides if said.asset == id_)
+        starts_s = int(home.drawn.supply.starts_apart_s) + 60
+        silent = (home.drawn.gaps["boundary"].at(home.now_s - back_s) for back_s in range(0, starts_s, 60))
+        return is_paused or any(silent)
 
     def _report(self, home: Home, text: str) -> None:
         if len(self.found) < MOST_REPORTED:
@@ -140,14 +148,15 @@ class Watch:
         if home.appliances[id_].reins.level_w == 0:
             most_s = min(most_s, limits.longest_off_s)
         most_s += limits.min_rest_s  # a compressor that was just stopped rests first
-        if self._held_s[id_] > most_s + SLACK_S:
+        if self._held_s[id_] > most_s + SLACK_S and not self._is_held_anyway(home, id_):
             self._report(home, f"{id_} held for {self._held_s[id_]:.0f} s")
             self._held_s[id_] = 0.0
 
     def _day(self, home: Home, id_: str, step_s: float, *, held: bool) -> None:
-        """Within a day not more blocks, nor for longer in all, than allowed; a rest parts blocks."""
+        """Within a day not more blocks, nor for longer in all, than allowed; a rest parts blocks, but not
+        that of a hub that is down. A room that is too warm would be held all the same."""
         spans, now_s, limits = self._spans.setdefault(id_, []), home.now_s, home.limits[id_]
-        if not held:
+        if not held or self._is_warm(home, id_):
             return
         if spans and now_s - spans[-1][1] < 1:
             spans[-1][1] = now_s + step_s
@@ -155,14 +164,36 @@ class Watch:
             spans.append([now_s, now_s + step_s])
         spans[:] = [span for span in spans if span[1] > now_s - 2 * DAY_S]
         begun = [
-            a for (_, b), (a, _) in pairwise([[0.0, -DAY_S], *spans]) if a - b >= limits.rest_s + SLACK_S
+            a
+            for (_, b), (a, _) in pairwise([[0.0, -DAY_S], *spans])
+            if a - b >= self._rest_s(home, id_, a) + SLACK_S and not self._was_dark(home, b, a)
         ]
         today_s = sum(max(0.0, b - max(a, now_s - DAY_S)) for a, b in spans)
         times = sum(a > now_s - DAY_S + SLACK_S for a in begun)
         many = times > (limits.blocks_per_day or 99)
-        if many or today_s > limits.held_per_day_s + limits.min_rest_s + SLACK_S:
+        long = today_s > limits.held_per_day_s + limits.min_rest_s + SLACK_S
+        if (many or long) and not self._is_held_anyway(home, id_):
             self._report(home, f"{id_} held {times} times, {today_s:.0f} s within a day")
             spans.clear()
+
+    def _was_dark(self, home: Home, end_s: float, start_s: float) -> bool:
+        """Whether the hub went down as one hold ended, and came back as the next began."""
+        return any(
+            spell in home.drawn.restarts.at(end_s + 1) for spell in home.drawn.restarts.at(start_s - SLACK_S)
+        )
+
+    def _is_warm(self, home: Home, id_: str) -> bool:
+        """Whether its room is, or was lately, at its maximum, as far as a thermometer may tell."""
+        house, maximum_c = home.appliances[id_], home.limits[id_].room_max_c.at(moment(home))
+        least_c = home.limits[id_].hysteresis_c + COLDER_C
+        return isinstance(house, House) and maximum_c is not None and house.air_c > maximum_c - least_c
+
+    def _rest_s(self, home: Home, id_: str, at_s: float) -> float:
+        """What parts two holds: longer where it may freeze, by what its thermometer says."""
+        limits, house = home.limits[id_], home.appliances[id_]
+        if not (isinstance(house, House) and home.drawn.sees_outside):
+            return limits.rest_s
+        return max(limits.rest_s, limits.care.frost_rest_s if house.weather.outdoor_c(at_s) < 1.5 else 0.0)
 
     def _is_frosty(self, home: Home) -> bool:
         house = home.appliances["heat"]

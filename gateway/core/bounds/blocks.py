@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core.bounds.comfort import scheduled_w
+from gateway.core.bounds import frost
+from gateway.core.bounds.comfort import leaves_schedule
+from gateway.core.change import changed
 from gateway.core.model import (
     UNKNOWN_LONG_S,
     Asset,
@@ -16,12 +18,8 @@ from gateway.core.model import (
     Block,
     Bound,
     Extent,
-    Governor,
-    Kind,
     Limits,
     Plan,
-    Rank,
-    Reason,
     Snapshot,
 )
 
@@ -40,14 +38,15 @@ def remembered(snapshot: Snapshot, asset: Asset, plan: Plan, now: AssetMemory) -
     """`now` with the blocks of the last day, the present one included."""
     was, limits, now_s = snapshot.memory.of(asset.id), snapshot.limit(asset.id), snapshot.now_s
     if limits.blocks_per_day is None:
-        return replace(now, blocks=(), dispatched_since_s=None)
-    is_held = _is_held(plan, asset)
+        return changed(now, blocks=(), dispatched_since_s=None)
+    is_held = _is_held(plan, asset) and not now.too_warm
     if is_held and was.dispatched_since_s is not None:
         return now
-    blocks = tuple(block for block in _up_to(was, now_s) if now_s - block.end_s < max(DAY_S, limits.rest_s))
+    kept_s = max(DAY_S, frost.rest_s(snapshot, asset, limits))
+    blocks = tuple(block for block in _up_to(was, now_s) if now_s - block.end_s < kept_s)
     if is_held and not _goes_on(snapshot, asset):
         blocks = (*blocks, Block(now_s, now_s, 0.0))
-    return replace(now, blocks=blocks[-BLOCKS_KEPT:], dispatched_since_s=now_s if is_held else None)
+    return changed(now, blocks=blocks[-BLOCKS_KEPT:], dispatched_since_s=now_s if is_held else None)
 
 
 def untimed(was: AssetMemory, now_s: float) -> AssetMemory:
@@ -65,15 +64,21 @@ def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
     limits, now_s = snapshot.limit(asset.id), snapshot.now_s
     blocks = _up_to(snapshot.memory.of(asset.id), now_s)
     leaves_s = [b.end_s + DAY_S - now_s for b in blocks if 0 < b.end_s + DAY_S - now_s < _known_s(b)]
-    return [limits.held_per_day_s - _held_s(snapshot, asset) + sum(leaves_s)]
+    return [limits.held_per_day_s - held_of_day_s(snapshot, asset) + sum(leaves_s)]
+
+
+def held_of_day_s(snapshot: Snapshot, asset: Asset) -> float:
+    """How long it was held in all within the last day; not less, where that is not known."""
+    limits, was = snapshot.limit(asset.id), snapshot.memory.of(asset.id)
+    return sum(_part_s(snapshot, limits, block) for block in _up_to(was, snapshot.now_s))
 
 
 def _is_held(plan: Plan, asset: Asset) -> bool:
     """Whether an instruction holds it, also where a limit lets it have more than was asked."""
     setpoint = plan.setpoint(asset.id)
-    if setpoint is None or setpoint.at_most_w is None or setpoint.governor is Governor.HOUSEHOLD:
+    if setpoint is None or setpoint.at_most_w is None or setpoint.of_schedule:
         return False
-    mine = (g for g in plan.given if g.asset == asset.id and g.kind is not Kind.FLOOR)
+    mine = (g for g in plan.given if g.asset == asset.id and not g.kind.only_raises)
     return any(given.extent is not Extent.NONE for given in mine)
 
 
@@ -86,24 +91,24 @@ def _often_enough(snapshot: Snapshot, asset: Asset) -> Bound | None:
     if len(starts_s) < most:
         return None
     text = f"held {most} times within a day, the most allowed"
-    return _lets_run(snapshot, asset, limits, text, starts_s[-most] + DAY_S)
+    return leaves_schedule(snapshot, asset, text, starts_s[-most] + DAY_S)
 
 
 def _long_enough(snapshot: Snapshot, asset: Asset) -> Bound | None:
-    limits, held_s = snapshot.limit(asset.id), _held_s(snapshot, asset)
+    limits, held_s = snapshot.limit(asset.id), held_of_day_s(snapshot, asset)
     if limits.blocks_per_day is None or held_s < limits.held_per_day_s:
         return None
     oldest = _up_to(snapshot.memory.of(asset.id), snapshot.now_s)[0]
     leaves_s = oldest.end_s + DAY_S - min(_known_s(oldest), _part_s(snapshot, limits, oldest))
     text = f"held for {limits.held_per_day_s / 3600:g} h within a day, the most allowed"
     until_s = leaves_s + held_s - limits.held_per_day_s + 1.0  # then a second is free
-    return _lets_run(snapshot, asset, limits, text, until_s)
+    return leaves_schedule(snapshot, asset, text, until_s)
 
 
 def _goes_on(snapshot: Snapshot, asset: Asset) -> bool:
     """Whether a hold now would be of the block before."""
     was = snapshot.memory.of(asset.id)
-    rest_s = snapshot.limit(asset.id).rest_s
+    rest_s = frost.rest_s(snapshot, asset, snapshot.limit(asset.id))
     has_rested = not was.blocks or snapshot.now_s - was.blocks[-1].end_s >= rest_s
     return was.dispatched_since_s is not None or not has_rested
 
@@ -116,12 +121,6 @@ def _up_to(was: AssetMemory, now_s: float) -> tuple[Block, ...]:
     return (*before, Block(last.start_s, now_s, last.held_s + now_s - was.dispatched_since_s))
 
 
-def _held_s(snapshot: Snapshot, asset: Asset) -> float:
-    """How long it was held in all within the last day; not less, where that is not known."""
-    limits, was = snapshot.limit(asset.id), snapshot.memory.of(asset.id)
-    return sum(_part_s(snapshot, limits, block) for block in _up_to(was, snapshot.now_s))
-
-
 def _part_s(snapshot: Snapshot, limits: Limits, block: Block) -> float:
     if block.held_s >= UNKNOWN_LONG_S:
         return limits.longest_hold_s
@@ -130,8 +129,3 @@ def _part_s(snapshot: Snapshot, limits: Limits, block: Block) -> float:
 
 def _known_s(block: Block) -> float:
     return block.held_s if block.held_s < UNKNOWN_LONG_S else 0.0
-
-
-def _lets_run(snapshot: Snapshot, asset: Asset, limits: Limits, text: str, until_s: float) -> Bound:
-    least_w = scheduled_w(snapshot, asset, limits)
-    return Bound(asset.id, Reason.COMFORT_LIMIT, text, Rank.COMFORT, at_least_w=least_w, until_s=until_s)

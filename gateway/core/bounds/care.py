@@ -14,6 +14,7 @@ import math
 from dataclasses import replace
 
 from gateway.core.bounds import override
+from gateway.core.change import changed
 from gateway.core.charging import is_plugged
 from gateway.core.model import (
     UNKNOWN_LONG_S,
@@ -27,6 +28,7 @@ from gateway.core.model import (
     Reason,
     Snapshot,
 )
+from gateway.core.span import in_words
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 STARTS_KEPT = 24  # as many as any limit names
@@ -52,11 +54,11 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory, now: AssetMem
     """`now` with the starts we caused since a day: one more where an off of ours has just ended."""
     limits = snapshot.limit(asset.id).care
     if limits.starts_per_hour is None and limits.starts_per_day is None:
-        return replace(now, starts_s=()) if now.starts_s else now
+        return changed(now, starts_s=())
     starts_s = tuple(at_s for at_s in now.starts_s if snapshot.now_s - at_s < DAY_S)
     if was.held_w == 0 and now.held_w != 0:
         starts_s = (*starts_s, snapshot.now_s)
-    return now if starts_s == now.starts_s else replace(now, starts_s=starts_s[-STARTS_KEPT:])
+    return changed(now, starts_s=starts_s[-STARTS_KEPT:])
 
 
 def level_since_s(memory: AssetMemory) -> float | None:
@@ -67,6 +69,12 @@ def level_since_s(memory: AssetMemory) -> float | None:
 def rests(snapshot: Snapshot, asset: Asset) -> bool:
     """Whether it was held off so shortly ago that it stays off."""
     return _rests(snapshot, asset, snapshot.limit(asset.id), snapshot.memory.of(asset.id)) is not None
+
+
+def lets_run(asset: Asset, text: str, until_s: float = math.inf) -> Bound:
+    """It is not held, for its own sake."""
+    least_w = asset.nominal_w
+    return Bound(asset.id, Reason.APPLIANCE_LIMIT, text, Rank.CARE, at_least_w=least_w, until_s=until_s)
 
 
 def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
@@ -87,16 +95,16 @@ def _food_too_warm(snapshot: Snapshot, asset: Asset, limits: Limits) -> Bound | 
     if air is None or most_c is None or air.quality is Quality.BAD or air.value < most_c:
         return None
     text = f"its air is at {air.value:.1f} °C, food keeps below {most_c:.1f} °C"
-    return _lets_run(asset, Reason.APPLIANCE_LIMIT, text, math.inf)
+    return lets_run(asset, text)
 
 
 def _off_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
     is_off_s = off_s(snapshot, memory)
     if is_off_s is None or is_off_s < limits.longest_off_s or math.isinf(limits.longest_off_s):
         return None
-    text = f"off for {_words(limits.longest_off_s)}, the longest allowed"
+    text = f"off for {in_words(limits.longest_off_s)}, the longest allowed"
     until_s = snapshot.now_s + limits.shortest_on_s
-    return _lets_run(asset, Reason.APPLIANCE_LIMIT, text, until_s)
+    return lets_run(asset, text, until_s)
 
 
 def _on_too_short(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
@@ -107,8 +115,8 @@ def _on_too_short(snapshot: Snapshot, asset: Asset, limits: Limits, memory: Asse
     until_s = memory.let_go_s + max(limits.shortest_on_s, rest_s)
     if snapshot.now_s >= until_s:
         return None
-    left = _words(until_s - snapshot.now_s)
-    return _lets_run(asset, Reason.APPLIANCE_LIMIT, f"was off, stays on for {left} more", until_s)
+    left = in_words(until_s - snapshot.now_s)
+    return lets_run(asset, f"was off, stays on for {left} more", until_s)
 
 
 def _runs(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
@@ -118,7 +126,8 @@ def _runs(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory)
     if ran_s >= limits.min_run_s:
         return None
     text = f"runs for {ran_s:.0f} s, minimum {limits.min_run_s:.0f} s"
-    return _lets_run(asset, Reason.MINIMUM_RUN, text, memory.running_since_s + limits.min_run_s)
+    until_s = memory.running_since_s + limits.min_run_s
+    return replace(lets_run(asset, text, until_s), reason=Reason.MINIMUM_RUN)
 
 
 def _rests(snapshot: Snapshot, asset: Asset, limits: Limits, memory: AssetMemory) -> Bound | None:
@@ -155,13 +164,3 @@ def _started_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: As
             text = f"was switched off and on by us {most} times within the {word}, the most it bears"
             return Bound(asset.id, Reason.APPLIANCE_LIMIT, text, Rank.CARE, at_least_w=1, until_s=until_s)
     return None
-
-
-def _lets_run(asset: Asset, reason: Reason, text: str, until_s: float) -> Bound:
-    return Bound(asset.id, reason, text, Rank.CARE, at_least_w=asset.nominal_w, until_s=until_s)
-
-
-def _words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

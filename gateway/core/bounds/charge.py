@@ -1,34 +1,34 @@
 """Charge: a car below its minimum is not held, one at its maximum is; one that must be ready in time is
 charged as fast as that takes once its latest start has passed.
 
-Rank: with comfort. The latest start leaves a fifth of the power unused: chargers and cars ramp, and share.
-It reckons with what this car was seen to take, less and less of it when nearly full; with a small car's power
-until it was seen, and then the first thing a late car does is to show it.
+Rank: with comfort. The latest start reckons with what this car was seen to take, less and less of it when
+nearly full; with a small car's power until it was seen, and then the first thing a late car does is to show
+it.
+
+A store that heats is held to the same, in its own words, and has what it needs by the end of its charging
+hours; in others the household's schedule keeps it off, but not below its minimum.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
+from gateway.core.change import changed
 from gateway.core.charging import (
     WS_PER_KWH,
-    careful_w,
-    charging_s,
     is_known,
     is_plugged,
+    is_store,
     need_ws,
     next_deadline,
     soc,
     surely_soc,
 )
 from gateway.core.model import Asset, AssetMemory, Bound, Charge, Deadline, Rank, Reason, Snapshot
+from gateway.core.ready import enough_w, is_late, takes_s
 
-USED_SHARE = 0.8  # of the power, when it has to be ready in time
 HYSTERESIS = 0.02  # of the SoC: a car tells whole per cents
-IN_TIME, IN_TIME_S = 1.5, 900.0  # what it takes, and seconds more: then a late car is late no more
 MISSED_FOR_S = 12 * 3600.0  # a deadline that was missed stays in force
-AHEAD, FAR_AHEAD = 1.05, 1.2  # of what is needed: a charger is not told a new power each second
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
@@ -45,7 +45,7 @@ def edges_s(snapshot: Snapshot, asset: Asset) -> list[float]:
     if deadline is None:
         return []
     left_s, need = deadline.utc_s - snapshot.utc_s, need_ws(snapshot, asset)
-    edges = [left_s, left_s - _takes_s(snapshot, asset, need)] if need else [left_s]
+    edges = [left_s, left_s - takes_s(snapshot, asset, need)] if need else [left_s]
     return [math.ceil(edge * 1000) / 1000 for edge in edges]  # less is nothing to a clock of this century
 
 
@@ -53,9 +53,9 @@ def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemor
     """The memory with what keeps these bounds from flapping."""
     charge, known = snapshot.limit(asset.id).charge, soc(snapshot, asset)
     if charge is None:
-        return replace(was, too_empty=False, too_full=False, late_for_utc_s=None)
+        return changed(was, too_empty=False, too_full=False, late_for_utc_s=None)
     deadline = _missed_otherwise(snapshot, asset)
-    return replace(
+    return changed(
         was,
         too_empty=known is not None and _is_empty(charge, known.value, was),
         too_full=known is not None and _is_full(charge, known.value, was),
@@ -79,16 +79,18 @@ def _full(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     known = soc(snapshot, asset)
     if known is None or not _is_full(charge, known.value, snapshot.memory.of(asset.id)):
         return None
-    text = f"charged to {known.value:.0%}, maximum {charge.max_soc:.0%}"
-    return Bound(asset.id, Reason.CHARGE_LIMIT, text, Rank.COMFORT, at_most_w=0)
+    text = f"{_level(asset)} {known.value:.0%}, maximum {charge.max_soc:.0%}"
+    return Bound(asset.id, _reason(asset), text, Rank.COMFORT, at_most_w=0)
 
 
 def _empty(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     known = soc(snapshot, asset)
     if known:
         if _is_empty(charge, known.value, snapshot.memory.of(asset.id)):
-            return _charges(asset, f"charged to {known.value:.0%}, minimum {charge.min_soc:.0%}")
+            return _charges(asset, f"{_level(asset)} {known.value:.0%}, minimum {charge.min_soc:.0%}")
         return None
+    if is_store(asset) and charge.min_soc is not None:
+        return _charges(asset, f"level of its store unknown, minimum {charge.min_soc:.0%}")
     surely = surely_soc(snapshot, asset)
     if charge.min_soc is None or charge.need_ws is not None or surely >= charge.min_soc:
         return None  # `need_kwh` is the household's word on a SoC nobody knows
@@ -112,16 +114,7 @@ def _late(snapshot: Snapshot, asset: Asset, charge: Charge) -> Bound | None:
     text, until_s = f"{needed} by {deadline.words}", snapshot.now_s + left_s
     if not is_known(snapshot, asset):
         return _charges(asset, f"{text}, and how fast it charges is not known yet", until_s=until_s)
-    needed_w = careful_w(snapshot, asset) * charging_s(snapshot, asset, need) / left_s
-    at_least_w = _steady_w(asset, needed_w, snapshot.memory.of(asset.id).held_w)
-    return _charges(asset, text, at_least_w, until_s)
-
-
-def _steady_w(asset: Asset, needed_w: float, held_w: int | None) -> int:
-    """A power that is enough: the present one while it is near, else a little more than is needed."""
-    if held_w is not None and needed_w <= held_w <= FAR_AHEAD * needed_w:
-        return held_w
-    return min(asset.nominal_w, math.ceil(AHEAD * needed_w))
+    return _charges(asset, text, enough_w(snapshot, asset, need, left_s), until_s)
 
 
 def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
@@ -135,9 +128,8 @@ def _missed_otherwise(snapshot: Snapshot, asset: Asset) -> Deadline | None:
     deadline = next_deadline(snapshot, asset)
     if deadline is None:
         return None
-    left_s, takes_s = deadline.utc_s - snapshot.utc_s, _takes_s(snapshot, asset, need)
-    enough_s = max(IN_TIME * takes_s, takes_s + IN_TIME_S) if late_for_utc_s == deadline.utc_s else takes_s
-    return deadline if left_s <= enough_s else None
+    left_s, was_late = deadline.utc_s - snapshot.utc_s, late_for_utc_s == deadline.utc_s
+    return deadline if is_late(snapshot, asset, need, left_s, was_late=was_late) else None
 
 
 def _missed(snapshot: Snapshot, asset: Asset, late_for_utc_s: float | None) -> Deadline | None:
@@ -150,14 +142,18 @@ def _missed(snapshot: Snapshot, asset: Asset, late_for_utc_s: float | None) -> D
     return next(found, None) if 0 <= ago_s < MISSED_FOR_S else None
 
 
-def _takes_s(snapshot: Snapshot, asset: Asset, need: int) -> float:
-    return charging_s(snapshot, asset, need) / USED_SHARE
+def _level(asset: Asset) -> str:
+    return "its store at" if is_store(asset) else "charged to"
+
+
+def _reason(asset: Asset) -> Reason:
+    return Reason.COMFORT_LIMIT if is_store(asset) else Reason.CHARGE_LIMIT
 
 
 def _charges(asset: Asset, text: str, at_least_w: int | None = None, until_s: float = math.inf) -> Bound:
     return Bound(
         asset.id,
-        Reason.CHARGE_LIMIT,
+        _reason(asset),
         text,
         Rank.COMFORT,
         at_least_w=asset.nominal_w if at_least_w is None else at_least_w,

@@ -25,6 +25,8 @@ from gateway.core.model import (
     Snapshot,
     Timetable,
 )
+from gateway.core.schedule import scheduled_w
+from gateway.core.span import in_words
 
 # What the longest hold of each spares.
 HELD_FOR_LONG = {
@@ -83,6 +85,14 @@ def held_in_all_s(memory: AssetMemory, now_s: float) -> float:
     return memory.held_s + until_s - memory.held_since_s
 
 
+def rest_left_s(snapshot: Snapshot, asset: Asset) -> float:
+    """How much of the rest in force is still to come after the present hold, or the last one."""
+    memory, rest_s = snapshot.memory.of(asset.id), frost.rest_s(snapshot, asset, snapshot.limit(asset.id))
+    if memory.held_w is not None or memory.let_go_s is None:
+        return rest_s
+    return rest_s - (snapshot.now_s - memory.let_go_s)
+
+
 def _in_force(
     snapshot: Snapshot, table: Timetable, strictest: Callable[[tuple[float, ...]], float]
 ) -> float | None:
@@ -124,24 +134,35 @@ def _held_long_enough(snapshot: Snapshot, asset: Asset, limits: Limits, memory: 
     longest_s = frost.longest_hold_s(snapshot, asset, limits)
     if held_in_all_s(memory, snapshot.now_s) < longest_s or is_paused_car(snapshot, asset):
         return None
-    left_s = limits.rest_s
-    if memory.held_w is None:
-        left_s -= snapshot.now_s - (memory.let_go_s if memory.let_go_s is not None else snapshot.now_s)
-        if left_s <= 0:
-            return None
+    rest_s, left_s = frost.rest_s(snapshot, asset, limits), rest_left_s(snapshot, asset)
+    if memory.held_w is None and left_s <= 0:
+        return None
     when = " in such frost" if longest_s < limits.longest_hold_s else ""
-    text = f"held for {_minutes(longest_s)}, the longest allowed{when}; rests {_minutes(left_s)} more"
-    bound = _let_run(asset, text, until_s=snapshot.now_s + left_s)
-    at_least_w = scheduled_w(snapshot, asset, limits)
-    return replace(bound, reason=HELD_FOR_LONG[asset.asset_class], at_least_w=at_least_w)
+    longer = f", {in_words(rest_s)} in all as it freezes" if rest_s > limits.rest_s else ""
+    text = f"held for {in_words(longest_s)}, the longest allowed{when}; rests {in_words(left_s)} more{longer}"
+    bound = leaves_schedule(snapshot, asset, text, snapshot.now_s + left_s)
+    return replace(bound, reason=HELD_FOR_LONG[asset.asset_class])
 
 
-def scheduled_w(snapshot: Snapshot, asset: Asset, limits: Limits) -> int:
+def leaves_schedule(snapshot: Snapshot, asset: Asset, text: str, until_s: float) -> Bound:
+    """No instruction holds it any more; the household's own schedule goes on."""
+    return Bound(
+        asset.id,
+        Reason.COMFORT_LIMIT,
+        text,
+        Rank.COMFORT,
+        at_least_w=_scheduled_w(snapshot, asset),
+        until_s=until_s,
+        leaves_schedule=True,
+    )
+
+
+def _scheduled_w(snapshot: Snapshot, asset: Asset) -> int:
     """What the household's own schedule lets it draw: that goes on when an instruction's hold has ended."""
-    scheduled_w = limits.schedule.at(snapshot.utc_s) if snapshot.clock_trusted else None
-    if scheduled_w is None or scheduled_w >= asset.nominal_w:
+    own_w = scheduled_w(snapshot, asset)
+    if own_w is None or own_w >= asset.nominal_w:
         return asset.nominal_w
-    level_w = asset.ability.at_or_below(int(scheduled_w))
+    level_w = asset.ability.at_or_below(own_w)
     return level_w if level_w is not None else asset.ability.lowest_w or 0
 
 
@@ -165,7 +186,3 @@ def _let_run(asset: Asset, text: str, until_s: float = math.inf) -> Bound:
         at_least_w=asset.nominal_w,
         until_s=until_s,
     )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"

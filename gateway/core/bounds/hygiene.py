@@ -9,11 +9,9 @@ reference C4. Rank: care.
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
-from gateway.core.bounds import care
-from gateway.core.model import Asset, AssetMemory, Bound, Quality, Rank, Reason, Snapshot
+from gateway.core.bounds.care import lets_run, rests
+from gateway.core.change import changed
+from gateway.core.model import Asset, AssetMemory, Bound, Quality, Snapshot
 
 CYCLE_S = 600.0  # less is no cycle
 STERILE_C, STERILE_S = 60.0, 1800.0  # a touch of 60 °C is not enough
@@ -26,25 +24,25 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
     if not asset.ability.holds:
         return None
     if _runs(snapshot, asset):
-        return _lets_run(asset, "heats its hot water against legionella")
-    if care.rests(snapshot, asset):
+        return lets_run(asset, "heats its hot water against legionella")
+    if rests(snapshot, asset):
         return None
     if "legionella" in asset.sources and _runs(snapshot, asset) is None:
-        return _lets_run(asset, "unknown whether it heats its hot water against legionella")
+        return lets_run(asset, "unknown whether it heats its hot water against legionella")
     return _due(snapshot, asset)
 
 
 def remembered(snapshot: Snapshot, asset: Asset, was: AssetMemory) -> AssetMemory:
     """`was` with what is seen of a cycle, and when the hot water was last clean."""
     if snapshot.limit(asset.id).care.legionella_every_days is None:
-        return replace(was, cycle_since_s=None, hot_since_s=None, clean_utc_s=None)
+        return changed(was, cycle_since_s=None, hot_since_s=None, clean_utc_s=None)
     now_s, runs, hot = snapshot.now_s, _runs(snapshot, asset), _is_hot(snapshot, asset)
     over = was.cycle_since_s is not None and runs is False and now_s - was.cycle_since_s >= CYCLE_S
     sterile = was.hot_since_s is not None and hot and now_s - was.hot_since_s >= STERILE_S
     clean_utc_s = was.clean_utc_s
     if snapshot.clock_trusted and (over or sterile or clean_utc_s is None):
         clean_utc_s = snapshot.utc_s
-    return replace(
+    return changed(
         was,
         cycle_since_s=was.cycle_since_s if runs is None else _since_s(was.cycle_since_s, now_s, runs),
         hot_since_s=_since_s(was.hot_since_s, now_s, hot),
@@ -63,13 +61,11 @@ def _due(snapshot: Snapshot, asset: Asset) -> Bound | None:
     if every_days is None:
         return None
     if not snapshot.clock_trusted:
-        return _lets_run(
-            asset, "unknown when it was last heated against legionella: the clock is not trusted"
-        )
+        return lets_run(asset, "unknown when it was last heated against legionella: the clock is not trusted")
     if left_s is None or left_s > LEAD_S:
         return None
     ago = (every_days * DAY_S - left_s) / DAY_S
-    return _lets_run(asset, f"heated against legionella {ago:.1f} days ago, due after {every_days:g} days")
+    return lets_run(asset, f"heated against legionella {ago:.1f} days ago, due after {every_days:g} days")
 
 
 def _left_s(snapshot: Snapshot, asset: Asset) -> float | None:
@@ -98,8 +94,3 @@ def _since_s(was_s: float | None, now_s: float, is_so: bool) -> float | None:
     if not is_so:
         return None
     return now_s if was_s is None else was_s
-
-
-def _lets_run(asset: Asset, text: str) -> Bound:
-    least_w = asset.nominal_w
-    return Bound(asset.id, Reason.APPLIANCE_LIMIT, text, Rank.CARE, at_least_w=least_w, until_s=math.inf)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gateway.core.charging import is_charged
 from gateway.core.model import Asset, AssetClass, Bound, Override, Rank, Reason, Snapshot
+from gateway.core.span import in_words
 
 
 def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
@@ -17,7 +18,7 @@ def bound(snapshot: Snapshot, asset: Asset) -> Bound | None:
     if not lasting or not asset.ability.holds:
         return None
     said = max(lasting, key=lambda override: override.until_s)
-    left = _words(said.until_s - snapshot.now_s)
+    left = in_words(said.until_s - snapshot.now_s)
     if said.paused:
         text = f"the household paused it for {left} more"
         least_w, until_s = asset.ability.lowest_w, said.until_s
@@ -53,9 +54,3 @@ def is_paused_car(snapshot: Snapshot, asset: Asset) -> bool:
     return asset.asset_class is AssetClass.EV and any(
         o.asset == asset.id and o.paused and lasts(snapshot, asset, o) for o in snapshot.memory.overrides
     )
-
-
-def _words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"

@@ -9,8 +9,8 @@ leaves the configured safe power, never the whole fuse.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
+from gateway.core.change import changed
 from gateway.core.fuse import Line, demand_w, drawn, left_for
 from gateway.core.model import (
     Asset,
@@ -23,6 +23,7 @@ from gateway.core.model import (
     Supply,
     Turn,
 )
+from gateway.core.span import in_words
 
 ROOM_W = 500  # over its demand, before what was switched off for the fuse is switched on again
 STEADY_W = 100  # over the least it runs at, all the while before it is started: the noise of a home
@@ -38,7 +39,7 @@ def bound(snapshot: Snapshot, asset: Asset, found: tuple[Line, ...]) -> Bound | 
     rested_s = starts_at_s(supply, was)
     if rested_s is not None and snapshot.now_s < rested_s:
         return _at_most(asset, 0, f"{left.text}; {_waits(supply)}", rested_s)
-    allowed_w = left.allowed_w(asset, draws_w)
+    allowed_w = left.allowed_w(asset, draws_w, is_on=was.held_w != 0)
     if allowed_w < draws_w:
         return _at_most(asset, max(0, allowed_w), left.text)
     if was.held_w is None or was.short_s is None or snapshot.now_s - was.short_s >= supply.restore_s:
@@ -68,7 +69,7 @@ def remembered(
         until_now = drawn(snapshot, asset, min((meter.age_s for meter in snapshot.meters), default=None))
         turn = Turn(snapshot.now_s, until_now.least_w, until_now.most_w)
     is_fed = was.starved_s is not None and now.held_w != 0
-    return replace(
+    return changed(
         now,
         turn=turn,
         short_s=_short_s(snapshot, asset, found),
@@ -110,5 +111,5 @@ def _switched_w(snapshot: Snapshot) -> int:
 
 
 def _waits(supply: Supply) -> str:
-    rest, apart = (f"{seconds / 60:.0f} min" for seconds in (supply.restart_s, supply.starts_apart_s))
+    rest, apart = (in_words(seconds) for seconds in (supply.restart_s, supply.starts_apart_s))
     return f"off for it until there was room for {rest}, and {apart} from one start to the next"
