@@ -107,6 +107,8 @@ async def test_a_password_file_that_cannot_be_read_is_told_before_anything_is_as
 
 # --- faults ------------------------------------------------------------------------------------------
 
+SILENCE_S = 1.0  # after which a plug does not answer
+
 
 def _say_nothing(plug: Shelly) -> None:
     plug.silent = True
@@ -163,7 +165,7 @@ async def test_each_fault_is_one_of_the_four_errors_and_nothing_is_switched(
 ) -> None:
     break_it(bench.plug)
     bench.port.want(0)
-    found = await bench.failure()
+    found = await bench.failure(timeout_s=SILENCE_S)
     assert type(found) is error
     assert str(found).isprintable()
     assert bench.plug.commands() == []
@@ -173,7 +175,7 @@ async def test_each_fault_is_one_of_the_four_errors_and_nothing_is_switched(
 async def test_a_fault_under_a_hold_ends_the_session_and_the_plug_keeps_its_timer(
     bench: Bench, break_it: Callable[[Shelly], None], error: type[DriverError]
 ) -> None:
-    async with running(bench.driver().run(bench.port)) as task:
+    async with running(bench.driver(timeout_s=SILENCE_S).run(bench.port)) as task:
         await bench.answer(0)
         break_it(bench.plug)
         with pytest.raises(error):
