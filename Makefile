@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.homeflex-ready
 ARGS   ?=
 
-.PHONY: demo test check test-long bench mutants lock
+.PHONY: demo test check test-long bench mutants schemas lock
 
 demo: $(STAMP)
 	@$(BIN)/homeflex demo $(ARGS)
@@ -26,6 +26,9 @@ bench: $(STAMP)
 
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+schemas: $(STAMP)
+	@$(BIN)/python -m gateway.contract
 
 $(STAMP): pyproject.toml requirements.lock Makefile
 	@$(PYTHON) -c 'import sys; sys.exit("homeflex needs Python 3.11 or newer; this is %s. Set PYTHON=python3.11 or newer." % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "gateway.core": ("gateway.core",),
     "gateway.wire": ("gateway.wire", "gateway.core.model"),
+    "gateway.contract": ("gateway.contract", "gateway.wire", "gateway.core.model"),
     "gateway.daemon": ("gateway.daemon", "gateway.core", "gateway.wire", "drivers.base"),
     "gateway.console": ("gateway.console", "gateway.core"),
     "gateway.answers": (

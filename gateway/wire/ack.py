@@ -23,7 +23,7 @@ class Watermark(Part):
 
 
 class Ack(Part):
-    """Watermarks by log: `telemetry:<point>`, `status`, `event`. Read with `decode(Ack, payload, site)`."""
+    """How far the aggregator holds each log: `telemetry:<point>`, `status`, `event`."""
 
     schema_name: Literal["homeflex.ack.v1"] = Field(default=SCHEMA, alias="schema")
     site: SiteId

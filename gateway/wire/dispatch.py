@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from gateway.core.model import Kind
 from gateway.wire.message import Obeyed
-from gateway.wire.moment import duration_of
-from gateway.wire.quantity import Count, Duration, Id, SiteId, Text, Utc, left_out
+from gateway.wire.moment import DURATION, duration_of
+from gateway.wire.quantity import Count, Duration, Id, SiteId, Text, Utc, left_out, outside
 
 SCHEMA: Final = "homeflex.dispatch.v1"
 DISPATCH_MAX_BYTES = 64 * 1024
@@ -29,7 +29,20 @@ def _not_too_long(delay_s: int) -> int:
     return delay_s
 
 
-Delay = Annotated[Duration, AfterValidator(_not_too_long)]
+Delay = Annotated[
+    Duration,
+    AfterValidator(_not_too_long),
+    outside("string", f"ISO 8601, at most {duration_of(LONGEST_DELAY_S)}", pattern=DURATION),
+]
+Length = Annotated[
+    Duration,
+    Gt(0),
+    outside(
+        "string",
+        "ISO 8601, whole seconds, more than none",
+        pattern=r"^(?=.*[1-9])" + DURATION.removeprefix("^"),
+    ),
+]
 Target = Annotated[
     str, StringConstraints(pattern=r"^(site|class:(ev|heat|plug)|asset:[a-z0-9-]{1,40})$")
 ]  # resolved to assets by whoever knows them
@@ -49,7 +62,7 @@ class IntervalPeriod(Obeyed):
     """Start and length of an interval, or of the first and of each."""
 
     start_utc_s: Utc = Field(alias="start")
-    duration_s: Annotated[Duration, Gt(0)] = Field(alias="duration")
+    duration_s: Length = Field(alias="duration")
 
 
 class PayloadDescriptor(Obeyed):

@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+MOMENT = r"^2[01][0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9]T([01][0-9]|2[0-3])(:[0-5][0-9]){2}Z$"
+"""What a schema can say of a moment; which days there are is the calendar's."""
+DURATION = r"^PT(?=[0-9])([0-9]{1,6}H)?([0-9]{1,6}M)?([0-9]{1,6}S)?$"
+
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DURATION = re.compile(r"PT(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?")
 _YEARS = range(2000, 2200)  # refuses OpenADR's year-1 "now"; leaves room for sums
