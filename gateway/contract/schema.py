@@ -130,6 +130,7 @@ _PERIOD_ON_EVERY_INTERVAL: Schema = {
 
 # What the models and `wire/order.py` check between fields, as far as a schema can say it.
 _RULES: dict[type[BaseModel], Schema] = {
+    keys.TrustedKey: {"not": {"properties": {"kid": {"const": keys.ROOT_KID}}, "required": ["kid"]}},
     PayloadDescriptor: _either(
         *(
             {

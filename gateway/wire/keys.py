@@ -1,23 +1,28 @@
-"""The trust store: whose signature counts for what, and from when to when."""
+"""The trust store: whose signature counts for what, and from when to when; and the root key that signs it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
 from annotated_types import Len
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from joserfc.util import urlsafe_b64decode
 from pydantic import Field, StringConstraints
 
-from gateway.wire.message import Obeyed, decode, listed
+from gateway.wire.message import Obeyed, decode, digest, listed
 from gateway.wire.quantity import Count, SiteId, Text, Utc
 from gateway.wire.reception import Reception, Unacceptable
 
 SCHEMA: Final = "homeflex.keys.v1"
 MOST_KEYS = 32
+KEYS_MAX_BYTES = 64 * 1024
+ROOT_KID: Final = "root"
+_PUBLIC = "must be the 32 bytes of an Ed25519 public key in base64url"
 
 Role = Literal["dispatch", "config", "profiles", "read"]
 
@@ -55,14 +60,42 @@ class RingKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """A trust store, ready to verify with. An empty ring trusts nobody."""
+    """A trust store, ready to verify with. An empty ring trusts nobody. `digest` names its document."""
 
     version: int = 0
     keys: Mapping[str, RingKey] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def trusted(self) -> dict[str, TrustedKey]:
+        """What the document says of each key, by its kid."""
+        return {kid: key.trusted for kid, key in self.keys.items()}
 
 
-def parse_keys(document: bytes, site: str) -> KeyRing:
-    """The keys in a trust-store document for `site`.
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root key that a site was commissioned with: it signs the trust store and nothing else."""
+
+    x: str
+    public: OKPKey
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the key's 32 bytes, in hexadecimal: what two people compare."""
+        return hashlib.sha256(urlsafe_b64decode(self.x.encode())).hexdigest()
+
+
+def root_of(x: str) -> Root:
+    """The root key whose public half is `x`, as in a JWK.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return Root(x, _public(x))
+
+
+def parse_keys(document: bytes, site: str, root: Root | None = None) -> KeyRing:
+    """The keys in a trust-store document for `site`, none of which may stand for the `root`.
 
     Raises:
         Unacceptable: the document cannot be used whole; all its problems are in the text.
@@ -70,17 +103,29 @@ def parse_keys(document: bytes, site: str) -> KeyRing:
     store = decode(TrustStore, document, site)
     times = Counter(key.kid for key in store.keys)
     problems = [f"keys: {kid} appears {count} times" for kid, count in times.items() if count > 1]
-    problems += [
-        f"keys[{n}].notAfter: must be after notBefore"
-        for n, key in enumerate(store.keys)
-        if key.not_after_utc_s <= key.not_before_utc_s
-    ]
     ring: dict[str, RingKey] = {}
     for n, key in enumerate(store.keys):
+        problems += [f"keys[{n}].{problem}" for problem in _problems(key, root)]
         try:
-            ring[key.kid] = RingKey(key, OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": key.x}))
-        except (JoseError, ValueError):
-            problems.append(f"keys[{n}].x: must be the 32 bytes of an Ed25519 public key in base64url")
+            ring[key.kid] = RingKey(key, _public(key.x))
+        except ValueError as error:
+            problems.append(f"keys[{n}].x: {error}")
     if problems:
         raise Unacceptable(Reception.INVALID_CONTENT, listed(problems))
-    return KeyRing(store.version, ring)
+    return KeyRing(store.version, ring, digest(document))
+
+
+def _problems(key: TrustedKey, root: Root | None) -> Iterator[str]:
+    if key.kid == ROOT_KID:
+        yield f"kid: {ROOT_KID} is the name of the root key, which signs trust stores only; choose another"
+    if root and key.x == root.x:
+        yield "x: is the root key's, which signs trust stores only; give a key of its own"
+    if key.not_after_utc_s <= key.not_before_utc_s:
+        yield "notAfter: must be after notBefore"
+
+
+def _public(x: str) -> OKPKey:
+    try:
+        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x})
+    except (JoseError, ValueError):
+        raise ValueError(_PUBLIC) from None

@@ -7,6 +7,7 @@ message from counting for another; the role keeps a key from signing what it is 
 from __future__ import annotations
 
 from binascii import Error as Base64Error
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -15,8 +16,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.util import urlsafe_b64decode
 
+from gateway.wire import keys
 from gateway.wire.json_text import json_object
-from gateway.wire.keys import KeyRing, RingKey, Role
+from gateway.wire.keys import KEYS_MAX_BYTES, ROOT_KID, KeyRing, Role, Root, parse_keys
 from gateway.wire.message import MESSAGE_MAX_BYTES, digest
 from gateway.wire.reception import Reception, Unacceptable, too_large
 
@@ -88,18 +90,20 @@ def verify(
         Unacceptable: `INVALID_MESSAGE`: not a JWS. `INVALID_SIGNATURE`: one that does not count here.
             `TEMPORARY_ERROR`: beyond `max_bytes`.
     """
-    if len(token) > max_bytes:
-        raise too_large(f"{len(token)} bytes; at most {max_bytes} are taken")
-    header = _header(token)
-    if set(header) != _HEADER or header["alg"] != ALGORITHM:
-        raise _untrusted(f"the header must be exactly alg ({ALGORITHM}), kid and typ")
-    if header["typ"] != schema:
-        raise _untrusted(f"typ must be {schema}")
-    key = _key(ring, header["kid"], role, utc_s)
-    try:
-        return jws.deserialize_compact(token, key.public, registry=_REGISTRY).payload
-    except (JoseError, ValueError):
-        raise _untrusted("the signature does not fit the message") from None
+    return _verified(token, schema, max_bytes, lambda kid: _key(ring, kid, role, utc_s))
+
+
+def signed_keys(token: bytes, root: Root, site: str) -> KeyRing:
+    """The trust store for `site` in a message that the root signed. Its signature counts for nothing else,
+    and no other key's for this.
+
+    Raises:
+        Unacceptable: as `verify` and `parse_keys`; `INVALID_SIGNATURE` also for plain JSON.
+    """
+    if not is_signed(token):
+        raise _untrusted("not signed, and a trust store always is")
+    body = _verified(token, keys.SCHEMA, KEYS_MAX_BYTES, lambda kid: _root(root, kid))
+    return parse_keys(body, site, root)
 
 
 def sign(payload: bytes, private_key: bytes, kid: str, typ: str) -> bytes:
@@ -136,7 +140,28 @@ def _header(token: bytes) -> dict[str, object]:
         raise _not_jws("the header is not a JSON object") from None
 
 
-def _key(ring: KeyRing, kid: object, role: Role, utc_s: float | None) -> RingKey:
+def _verified(token: bytes, schema: str, max_bytes: int, key_of: Callable[[object], OKPKey]) -> bytes:
+    if len(token) > max_bytes:
+        raise too_large(f"{len(token)} bytes; at most {max_bytes} are taken")
+    header = _header(token)
+    if set(header) != _HEADER or header["alg"] != ALGORITHM:
+        raise _untrusted(f"the header must be exactly alg ({ALGORITHM}), kid and typ")
+    if header["typ"] != schema:
+        raise _untrusted(f"typ must be {schema}")
+    public = key_of(header["kid"])
+    try:
+        return jws.deserialize_compact(token, public, registry=_REGISTRY).payload
+    except (JoseError, ValueError):
+        raise _untrusted("the signature does not fit the message") from None
+
+
+def _root(root: Root, kid: object) -> OKPKey:
+    if kid != ROOT_KID:
+        raise _untrusted(f"kid must be {ROOT_KID}: only the root signs trust stores")
+    return root.public
+
+
+def _key(ring: KeyRing, kid: object, role: Role, utc_s: float | None) -> OKPKey:
     key = ring.keys.get(kid) if isinstance(kid, str) else None
     if key is None:
         raise _untrusted("no trusted key has this kid")
@@ -144,7 +169,7 @@ def _key(ring: KeyRing, kid: object, role: Role, utc_s: float | None) -> RingKey
         raise _untrusted(f"the key's role is not {role}")
     if utc_s is not None and not key.trusted.is_valid(utc_s):
         raise _untrusted("the key is not valid at this time")
-    return key
+    return key.public
 
 
 def _untrusted(text: str) -> Unacceptable:

@@ -1,4 +1,4 @@
-"""Bytes nobody would send, and messages one slip away from right."""
+"""Bytes nobody would send, and messages one slip away from right: dispatches and trust stores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.wire.signature import public_x
 from tests.wire.bodies import EXAMPLE, STOP, set_bodies, written
 from tests.wire.fuzz_dispatch import fuzz_dispatch
+from tests.wire.fuzz_keys import ROOT_SECRET, fuzz_keys
+from tests.wire.test_keys import KEY, STORE
 
 JSON = st.recursive(
     st.none()
@@ -34,10 +37,16 @@ def _places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key in keys for place in [(*way, key), *_places(value[key], (*way, key))]]
 
 
+DISPATCHES = st.sampled_from([EXAMPLE, STOP]) | set_bodies().map(lambda pair: pair[0])
+TRUST_STORES = st.sampled_from(
+    [STORE, {**STORE, "keys": [KEY, {**KEY, "kid": "next", "x": public_x(ROOT_SECRET)}]}]
+)
+
+
 @st.composite
-def slips(draw: st.DrawFn) -> bytes:
+def slips(draw: st.DrawFn, bodies: st.SearchStrategy[Any] = DISPATCHES) -> bytes:
     """A valid message with up to three values replaced, removed or doubled."""
-    body: Any = copy.deepcopy(draw(st.sampled_from([EXAMPLE, STOP]) | set_bodies().map(lambda pair: pair[0])))
+    body: Any = copy.deepcopy(draw(bodies))
     for _ in range(draw(st.integers(1, 3))):
         *way, last = draw(st.sampled_from(_places(body) or [("x",)]))
         place = body
@@ -56,9 +65,9 @@ def slips(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def scratched(draw: st.DrawFn) -> bytes:
+def scratched(draw: st.DrawFn, bodies: st.SearchStrategy[Any] = DISPATCHES) -> bytes:
     """A valid message with a few bytes overwritten, cut out or put in."""
-    data = bytearray(written(draw(st.sampled_from([EXAMPLE, STOP]))))
+    data = bytearray(written(draw(bodies)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
         data[at : at + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))
@@ -73,6 +82,26 @@ MANY = settings(max_examples=5_000, deadline=None, suppress_health_check=[Health
 @given(st.binary(max_size=300) | slips() | scratched())
 def test_no_bytes_raise_anything_but_the_documented_error(data: bytes) -> None:
     fuzz_dispatch(data)
+
+
+@st.composite
+def trust_stores(draw: st.DrawFn) -> bytes:
+    """A trust store, as it is or one slip away from right."""
+    return draw(TRUST_STORES.map(written) | slips(TRUST_STORES) | scratched(TRUST_STORES))
+
+
+@FEW
+@given(st.binary(max_size=300) | trust_stores())
+def test_no_bytes_as_a_trust_store_raise_anything_but_the_documented_error(data: bytes) -> None:
+    fuzz_keys(data)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@MANY
+@given(st.binary(max_size=2000) | trust_stores())
+def test_no_bytes_as_a_trust_store_raise_anything_but_the_documented_error_for_long(data: bytes) -> None:
+    fuzz_keys(data)
 
 
 @pytest.mark.long
@@ -104,3 +133,4 @@ def test_no_bytes_raise_anything_but_the_documented_error_for_long(data: bytes) 
 )
 def test_bombs_and_oddities_are_refused_quietly(data: bytes) -> None:
     fuzz_dispatch(data)
+    fuzz_keys(data)

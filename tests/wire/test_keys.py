@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
-from gateway.wire.keys import parse_keys
+from gateway.wire.keys import parse_keys, root_of
 from gateway.wire.reception import Unacceptable
 from tests.wire.bodies import GONE, SITE, changed
 
@@ -51,6 +53,7 @@ def test_a_store_without_keys_trusts_nobody() -> None:
         ({"keys.0.notAfter": "2026-11-01T00:00:00Z"}, "keys[0].notAfter: must be after notBefore"),
         ({"keys.0.notBefore": "today"}, "keys[0].notBefore: 'today' is not a moment"),
         ({"keys.0.kid": ""}, "keys[0].kid: must have at least 1"),
+        ({"keys.0.kid": "root"}, "keys[0].kid: root is the name of the root key"),
     ],
     ids=lambda part: ",".join(part) if isinstance(part, dict) else "",
 )
@@ -58,3 +61,26 @@ def test_a_broken_store_is_refused_with_the_fields_name(changes: dict[str, objec
     with pytest.raises(Unacceptable) as caught:
         parse_keys(json.dumps(changed(STORE, changes)).encode(), SITE)
     assert words in caught.value.text
+
+
+def test_the_root_key_is_never_one_of_the_store_under_any_name() -> None:
+    document = json.dumps(STORE).encode()
+    with pytest.raises(Unacceptable, match=r"keys\[0\]\.x: is the root key's"):
+        parse_keys(document, SITE, root_of(KEY["x"]))
+    assert parse_keys(document, SITE, root_of("Jv68CkGkdjj-ZrfKPIjlPH5k6T3zZ7DLQsUcz-sZ2f4")).version == 3
+
+
+def test_a_store_is_named_by_the_bytes_of_its_document() -> None:
+    document = json.dumps(STORE, indent=1).encode()
+    assert parse_keys(document, SITE).digest == hashlib.sha256(document).hexdigest()
+
+
+def test_the_roots_fingerprint_is_that_of_its_bytes() -> None:
+    raw = base64.urlsafe_b64decode(KEY["x"] + "=")
+    assert root_of(KEY["x"]).fingerprint == hashlib.sha256(raw).hexdigest()
+
+
+@pytest.mark.parametrize("x", ["", "AAAA", "A" * 42 + "B", "!" * 43])
+def test_what_is_no_key_is_no_root(x: str) -> None:
+    with pytest.raises(ValueError, match="32 bytes of an Ed25519 public key"):
+        root_of(x)

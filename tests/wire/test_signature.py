@@ -14,11 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.wire.keys import KeyRing, parse_keys
+from gateway.wire.keys import KeyRing, parse_keys, root_of
 from gateway.wire.message import digest
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Reception, Unacceptable
-from gateway.wire.signature import new_private_key, opened, public_x, sign, unverified_digest, verify
+from gateway.wire.signature import (
+    new_private_key,
+    opened,
+    public_x,
+    sign,
+    signed_keys,
+    unverified_digest,
+    verify,
+)
 from tests.wire.bodies import DISPATCH, EXAMPLE, NOW_UTC_S, SITE, written
 
 SECRET = bytes(range(32))
@@ -279,3 +287,72 @@ def test_the_digest_of_an_unverified_message_is_that_of_the_body_it_carries() ->
     assert unverified_digest(token) == hashlib.sha256(body).hexdigest()
     assert unverified_digest(body) == hashlib.sha256(body).hexdigest()
     assert unverified_digest(b"a.!.c") == hashlib.sha256(b"a.!.c").hexdigest()
+
+
+# --- the root, and what it signs --------------------------------------------------------------------------
+
+ROOT_SECRET = bytes(range(64, 96))
+ROOT = root_of(x_of(ROOT_SECRET))
+ROOTED = {"alg": "Ed25519", "kid": "root", "typ": "homeflex.keys.v1"}
+STORE = store(key("agg-1", SECRET))
+
+
+def keys_token(header: Any = ROOTED, payload: bytes = STORE, secret: bytes = ROOT_SECRET) -> bytes:
+    return token(header, payload, secret)
+
+
+def test_a_trust_store_that_the_root_signed_is_taken() -> None:
+    ring = signed_keys(keys_token(), ROOT, SITE)
+    assert (ring.version, list(ring.keys)) == (3, ["agg-1"])
+    assert ring.digest == hashlib.sha256(STORE).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(keys_token(secret=SECRET), id="a key of the store in the root's name"),
+        pytest.param(keys_token({**ROOTED, "kid": "agg-1"}, secret=SECRET), id="a key of the store"),
+        pytest.param(keys_token({**ROOTED, "kid": "agg-1"}), id="the root under another name"),
+        pytest.param(keys_token({**ROOTED, "kid": None}), id="the root without a name"),
+        pytest.param(keys_token({**ROOTED, "typ": DISPATCH}), id="signed as a dispatch"),
+        pytest.param(keys_token({**ROOTED, "typ": "JWT"}), id="signed as a JWT"),
+        pytest.param(keys_token({**ROOTED, "crit": ["exp"], "exp": 0}), id="crit"),
+        pytest.param(keys_token({**ROOTED, "alg": "EdDSA"}), id="alg EdDSA"),
+        pytest.param(
+            keys_token({**ROOTED, "jwk": {"kty": "OKP", "crv": "Ed25519", "x": x_of(SECRET)}}, secret=SECRET),
+            id="brings its own jwk",
+        ),
+        pytest.param(STORE, id="plain JSON"),
+        pytest.param(b" \n" + STORE, id="plain JSON after blanks"),
+    ],
+)
+def test_a_trust_store_that_the_root_did_not_sign_as_one_is_refused(attack: bytes) -> None:
+    with pytest.raises(Unacceptable) as caught:
+        signed_keys(attack, ROOT, SITE)
+    assert caught.value.reception is Reception.INVALID_SIGNATURE
+
+
+def test_a_trust_store_of_more_than_64_kib_is_refused_before_it_is_looked_at() -> None:
+    for size, reception in ((65_536, Reception.INVALID_MESSAGE), (65_537, Reception.TEMPORARY_ERROR)):
+        with pytest.raises(Unacceptable) as caught:
+            signed_keys(b"x" * size, ROOT, SITE)
+        assert caught.value.reception is reception
+
+
+def test_what_the_root_signed_must_still_be_a_trust_store_for_this_site() -> None:
+    for payload, reception in (
+        (b"[]", Reception.INVALID_MESSAGE),
+        (BODY, Reception.INVALID_MESSAGE),
+        (STORE.replace(SITE.encode(), b"home-0000"), Reception.INVALID_CONTENT),
+        (store(key("root", SECRET)), Reception.INVALID_CONTENT),
+        (store(key("agg-1", ROOT_SECRET)), Reception.INVALID_CONTENT),
+    ):
+        with pytest.raises(Unacceptable) as caught:
+            signed_keys(keys_token(payload=payload), ROOT, SITE)
+        assert caught.value.reception is reception
+
+
+def test_the_root_signs_no_dispatch() -> None:
+    header = {**HEADER, "kid": "root"}
+    assert refusal_of(token(header, secret=ROOT_SECRET)).reception is Reception.INVALID_SIGNATURE
+    assert refusal_of(token(secret=ROOT_SECRET)).reception is Reception.INVALID_SIGNATURE
