@@ -7,6 +7,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from gateway import cars, consent, word
+from gateway import keys as trusted
 from gateway.cars import moment
 from gateway.console.answers import (
     VERBS,
@@ -18,6 +19,7 @@ from gateway.console.answers import (
     Link,
     Question,
     Status,
+    TrustedKeys,
     Why,
 )
 from gateway.core import charging, preheat, schedule
@@ -32,6 +34,7 @@ from gateway.daemon.clock import Clock
 from gateway.daemon.desk import Desk
 from gateway.daemon.documents import own_version
 from gateway.daemon.home import Home
+from gateway.daemon.keys import Keys
 from gateway.daemon.minutes import Minutes
 from gateway.daemon.post import Post
 
@@ -50,6 +53,7 @@ class Answers:
         desk: Desk,
         post: Post,
         minutes: Minutes,
+        keys: Keys,
         household: Household,
     ) -> None:
         self._home = home
@@ -57,21 +61,18 @@ class Answers:
         self._desk = desk
         self._post = post
         self._minutes = minutes
+        self._keys = keys
         self._household = household
 
     async def answer(self, question: Question) -> Answer:
         """The answer to one question; `error` for one that makes no sense here."""
+        if shown := self._shown(question):
+            return shown
         match question.get("ask"):
-            case "status":
-                return self._status()
-            case "why":
-                return self._why_all(question.get("asset"))
             case "override" | "pause":
                 return self._said(word.override(question, *self._heard()))
             case "release":
                 return self._said(word.release(question, *self._heard()))
-            case "dispatch":
-                return {"instructions": [self._instruction(entry) for entry in self._present()]}
             case "opt-out" | "accept" | "decline" as said:
                 return self._said(await consent.WORDS[said](question, self._desk))
             case "skip-delay":
@@ -83,6 +84,19 @@ class Answers:
                 return self._of_car(cars.charge_now(question, self._snapshot(), self._household))
             case verb:
                 return {"error": f"cannot answer {verb!r}; ask {', '.join(VERBS[:-1])} or {VERBS[-1]}"}
+
+    def _shown(self, question: Question) -> Answer | None:
+        """The answer to a question that only asks; None: it also does something."""
+        match question.get("ask"):
+            case "status":
+                return self._status()
+            case "why":
+                return self._why_all(question.get("asset"))
+            case "dispatch":
+                return {"instructions": [self._instruction(entry) for entry in self._present()]}
+            case "keys":
+                return self._trusted_keys()
+        return None
 
     # --- status -----------------------------------------------------------------------------------------
 
@@ -105,6 +119,10 @@ class Answers:
             "assets": [self._asset(asset, snapshot) for asset in config.assets],
             "instructions": [self._instruction(entry) for entry in self._present()],
         }
+
+    def _trusted_keys(self) -> TrustedKeys:
+        utc_s = self._clock.utc_s() if self._clock.trusted else None
+        return trusted.told(self._keys.root, self._keys.in_force, self._home.config.zone, utc_s)
 
     def _link(self) -> Link:
         configured = self._home.config.uplink is not None

@@ -32,6 +32,7 @@ from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
 from gateway.daemon.home import Home
+from gateway.daemon.keys import Keys
 from gateway.daemon.limits import limits_of
 from gateway.daemon.log import set_up_log
 from gateway.daemon.loop import Loop
@@ -45,12 +46,12 @@ from gateway.daemon.sections import UplinkSection
 from gateway.daemon.store import DropRows, PutMeta, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
-from gateway.files import DATABASE, read, read_keys, read_password
+from gateway.files import DATABASE, read, read_keys, read_password, root
 from gateway.giving_back import give_back, held_by, open_driver
 from gateway.wire.event import EventKind, Severity
 from gateway.wire.keys import KeyRing
 from gateway.wire.message import encode
-from gateway.wire.state import Presence
+from gateway.wire.state import Presence, State
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ EDGE_S = 1.0  # a minute waits for the disk at most so long
 MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
+FIXED = ("site", "paths", "uplink", "clock", "reporting")  # sections that only a restart changes
 EVENT_KINDS = {"deviceLost": EventKind.DEVICE_LOST, "deviceBack": EventKind.DEVICE_BACK}
 
 
@@ -79,7 +81,7 @@ def run(config_file: Path, *, json_log: bool = False) -> int:
     return 0
 
 
-async def _serve(config_file: Path, config: Config, keys: KeyRing, password: str | None) -> None:
+async def _serve(config_file: Path, config: Config, keys: KeyRing | None, password: str | None) -> None:
     async with Store.open(config.paths.state / DATABASE) as store:
         daemon = Daemon(config_file, config, keys, password, store)
         async with daemon.fleet:
@@ -90,12 +92,11 @@ class Daemon:
     """Everything that runs, put together."""
 
     def __init__(
-        self, config_file: Path, config: Config, keys: KeyRing, password: str | None, store: Store
+        self, config_file: Path, config: Config, keys: KeyRing | None, password: str | None, store: Store
     ) -> None:
         saved = store.saved
         self._file = config_file
         self._store = store
-        self._keys = keys
         self._password = password
         self._boot = "".join(SystemRandom().choices("abcdefghijklmnopqrstuvwxyz234567", k=12))
         self._recollection = Recollection(store)
@@ -111,7 +112,8 @@ class Daemon:
         offset_s = self._offset_s()
         self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta)
         entries = self._recollection.entries()
-        self.desk = Desk(home, self.rules, self.keys, self.records, clock, self.windows, entries)
+        self.keys = Keys(config.site.id, root(config), keys, saved.meta, store.submit, self.records, clock)
+        self.desk = Desk(home, self.rules, self.keys.ring, self.records, clock, self.windows, entries)
         self.post = Post(config.site.id, self._boot, store, self.outbox, self.records, clock)
         self.fleet = Fleet(open_driver, StoredFacts(store).of, home, clock)
         self.loop = Loop(home, self.fleet, clock, self.desk.open_instructions, self._decided)
@@ -141,8 +143,10 @@ class Daemon:
         self.desk.act = self.loop.act
         self.desk.acknowledge = self.post.acknowledge
         self.post.on_dispatch = self.desk.message
+        self.keys.acknowledge = self.post.acknowledge
+        self.post.on_keys = self.keys.message
         self.post.offset_s = lambda: self.minutes.offset_s
-        self.post.state = lambda: documents.state_of(self.home, self.clock, self._boot, self.minutes.offset_s)
+        self.post.state = self._state
 
     def rules(self) -> Rules:
         """What the life of instructions needs of the configuration."""
@@ -158,9 +162,9 @@ class Daemon:
             simple_w=config.services.simple.caps_w,
         )
 
-    def keys(self) -> KeyRing:
-        """The keys that are trusted now."""
-        return self._keys
+    def _state(self) -> State:
+        offset_s, trusted = self.minutes.offset_s, self.keys.in_force
+        return documents.state_of(self.home, self.clock, self._boot, offset_s, trusted)
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -170,7 +174,7 @@ class Daemon:
         self._tell_start()
         await self._keep_seed()
         self._lay_out_limits()
-        answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self)
+        answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self.keys, self)
         uplink = self._uplink()
         async with (
             local_socket.serve(self.home.config.paths.socket, answers.answer),
@@ -245,11 +249,14 @@ class Daemon:
         except (ConfigError, OSError) as error:
             log.error("configuration not taken, the former stays in force", error=str(error))
             return
-        fixed = ("site", "paths", "uplink", "clock", "reporting")
-        if changed := [name for name in fixed if getattr(config, name) != getattr(was, name)]:
+        changed = [name for name in FIXED if getattr(config, name) != getattr(was, name)]
+        if config.security.root != was.security.root:
+            changed.append("security.root")
+        if changed:
             log.error("configuration not taken: a restart is needed", changed=changed)
             return
-        self.home.config, self._keys = config, keys
+        self.home.config = config
+        self.keys.take_local(keys)
         self._lay_out_limits()
         self.minutes.reconfigure()
         if missed := await give_back(self.fleet, self.home, held_by(was) - held_by(config)):
@@ -267,6 +274,7 @@ class Daemon:
             if self.clock.monotonic_s() - self._limits_s > DAY_S:
                 self._lay_out_limits()
                 self._drop_old_rows()
+            self.keys.look()
             self._describe()
             self._feed_watchdog()
             await asyncio.sleep(1.0)
@@ -496,7 +504,10 @@ class Daemon:
         lost = encode(Presence(site=site, online=False, boot=self._boot, reason="lost"))
         will = Will(f"homeflex/v1/{site}/presence", lost)
         self.post.uplink = Uplink(
-            _settings(section, site, self._password), subscriptions(site), self.post, will=will
+            _settings(section, site, self._password),
+            subscriptions(site, has_root=self.keys.root is not None),
+            self.post,
+            will=will,
         )
         return self.post.uplink
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drivers import registry
 from gateway.daemon.config import Config, ConfigError, parse
-from gateway.wire.keys import KeyRing, parse_keys
+from gateway.wire.keys import KeyRing, Root, parse_keys, root_of
 from gateway.wire.reception import Unacceptable
 
 DATABASE = "homeflex.db"  # in the state directory
@@ -26,16 +26,21 @@ def read(config_file: Path) -> Config:
     return parse(text, registry.kind, config_file.resolve().parent)
 
 
-def read_keys(config: Config) -> KeyRing:
-    """The trust store the configuration names; without one nobody is trusted.
+def root(config: Config) -> Root | None:
+    """The root key that the configuration pins, if it pins one."""
+    return root_of(config.security.root) if config.security.root else None
+
+
+def read_keys(config: Config) -> KeyRing | None:
+    """The trust store of commissioning, if the configuration names one.
 
     Raises:
         ConfigError: it cannot be read or used.
     """
     if config.security.keys is None:
-        return KeyRing()
+        return None
     try:
-        return parse_keys(config.security.keys.read_bytes(), config.site.id)
+        return parse_keys(config.security.keys.read_bytes(), config.site.id, root(config))
     except OSError as error:
         raise ConfigError((f"security.keys: {error}",)) from error
     except Unacceptable as error:

@@ -160,6 +160,14 @@ def dispatch(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
     _print(_ask(config, {"ask": "dispatch"}, as_json), as_json, views.dispatch)
 
 
+@app.command(epilog="Example: homeflex keys")
+def keys(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
+    """Whose signatures count: the root key's fingerprint, the trust store in force, and each of its keys."""
+    from gateway.console import views
+
+    _print(_ask(config, {"ask": "keys"}, as_json), as_json, views.keys)
+
+
 @app.command(epilog="Example: homeflex accept 0193b3f0")
 def accept(id_: OneInstruction, config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
     """Accept what an instruction asks of the household's own hands; nothing is moved for it."""

@@ -10,15 +10,15 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 Verb = Literal[
     "status", "why", "override", "pause", "release", "dispatch", "opt-out", "skip-delay", "accept", "decline",
-    "soc", "charge-now",
+    "keys", "soc", "charge-now",
 ]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 
 
 class Question(TypedDict):
-    """`asset` for all but status, or `home`: all of them; `for_s`: how long override, pause and release hold,
-    0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the car is (0..1);
-    `id`: which instruction; of skip-delay also which asset.
+    """`asset` for all but status and keys, or `home`: all of them; `for_s`: how long override, pause and
+    release hold, 0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the
+    car is (0..1); `id`: which instruction; of skip-delay also which asset.
     """
 
     ask: Verb
@@ -175,6 +175,28 @@ class WhyAll(TypedDict):
     assets: list[Why]
 
 
+class KeyLine(TypedDict):
+    """One key of the trust store: what it signs, from when to when (RFC 3339 in the home's own time), and
+    whether it counts now, in words."""
+
+    kid: str
+    role: str
+    not_before: str
+    not_after: str
+    counts: bool
+    text: str
+
+
+class TrustedKeys(TypedDict):
+    """Whose signatures count: the pinned root's fingerprint, and the trust store in force, from the file of
+    commissioning (`local`) or from afar (`remote`); None: there is none."""
+
+    root: str | None
+    version: int | None
+    source: str | None
+    keys: list[KeyLine]
+
+
 class Done(TypedDict):
     """Something was done."""
 
@@ -187,4 +209,4 @@ class Problem(TypedDict):
     error: str
 
 
-Answer = Status | WhyAll | Dispatch | Done | Problem
+Answer = Status | WhyAll | Dispatch | TrustedKeys | Done | Problem

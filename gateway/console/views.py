@@ -12,7 +12,9 @@ from gateway.console.answers import (
     Dispatch,
     InstructionAsset,
     InstructionLine,
+    KeyLine,
     Status,
+    TrustedKeys,
     Why,
     WhyAll,
 )
@@ -40,6 +42,19 @@ def dispatch(answer: Dispatch) -> RenderableType:
     if not answer["instructions"]:
         return Text("nothing is asked of this home")
     return Group(*(_asked(instruction) for instruction in answer["instructions"]))
+
+
+def keys(answer: TrustedKeys) -> RenderableType:
+    """The root, the trust store in force, and whether each of its keys counts now."""
+    lines = Text()
+    lines.append("root ")
+    lines.append(answer["root"] or "none is pinned (security.root): no trust store is taken from afar")
+    if answer["version"] is None:
+        lines.append("\nthere is no trust store: nobody's signature counts", style="yellow")
+        return lines
+    source = "from afar" if answer["source"] == "remote" else "from the local file"
+    lines.append(f"\ntrust store version {answer['version']}, {source}")
+    return Group(lines, _keys(answer["keys"])) if answer["keys"] else lines.append(", without a key")
 
 
 def watts(power_w: float | None) -> str:
@@ -122,6 +137,16 @@ def _life(asset: InstructionAsset) -> str:
     if asset["short_w"] and asset["extent"] in ("partial", "none"):
         words.append(f"short by {watts(asset['short_w'])}")
     return ", ".join(word for word in words if word)
+
+
+def _keys(keys: list[KeyLine]) -> Table:
+    table = Table("key", "for", "from", "until", "now", box=None, pad_edge=False)
+    for key in keys:
+        start, end = (key[edge][:16].replace("T", " ") for edge in ("not_before", "not_after"))
+        table.add_row(
+            key["kid"], key["role"], start, end, key["text"], style="" if key["counts"] else "yellow"
+        )
+    return table
 
 
 def _devices(devices: list[DeviceLine]) -> Table:

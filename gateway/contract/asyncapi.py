@@ -62,7 +62,7 @@ _TOPICS = {
         False,
         True,
         ("keys",),
-        "The trust store, versioned. Which releases listen to it: the contract, `This release`.",
+        "The trust store, versioned. Subscribed first, and only where the site pins a root key.",
         "the root key pinned at commissioning, `kid` `root`",
     ),
 }

@@ -27,8 +27,9 @@ from gateway.core.progress import progress
 from gateway.daemon import codec, telling
 from gateway.daemon.clock import Clock
 from gateway.daemon.home import Evidence, Home
+from gateway.daemon.inbound import Inbound
 from gateway.daemon.records import Records
-from gateway.daemon.session import Inbound
+from gateway.daemon.seldom import Seldom
 from gateway.daemon.store import Change, DropEntry, PutEntry, StorageError
 from gateway.daemon.telling import Spent
 from gateway.wire import dispatch, status
@@ -95,8 +96,7 @@ class Desk:
         self._clock = clock
         self._energies = energies
         self._random = random.SystemRandom()
-        self._bad_signatures = 0
-        self._bad_answered_s = -BAD_SIGNATURE_EVERY_S
+        self._bad_signatures = Seldom(BAD_SIGNATURE_EVERY_S)
         self._unjournalled: deque[tuple[float, Inbound]] = deque()  # since when
         self._never_saved: dict[tuple[str, int], Entry | None] = {}  # id, revision: what came before it
         self._unsaved: set[str] = set()  # ids that a failing disk did not take, and what was to be told
@@ -220,12 +220,10 @@ class Desk:
         count = None
         nameless = refusal.reception is Reception.INVALID_MESSAGE and refusal.id is None
         if nameless or refusal.reception is Reception.INVALID_SIGNATURE:
-            self._bad_signatures += 1
-            now_s = self._clock.monotonic_s()
-            if now_s - self._bad_answered_s < BAD_SIGNATURE_EVERY_S:
+            count = self._bad_signatures.count(self._clock.monotonic_s())
+            if count is None:
                 self.acknowledge(inbound)
                 return
-            self._bad_answered_s, count, self._bad_signatures = now_s, self._bad_signatures, 0
             self._records.event(
                 EventKind.SECURITY,
                 f"dispatch refused: {refusal.text}",

@@ -13,10 +13,11 @@ from gateway.daemon.clock import Clock
 from gateway.daemon.config import Config
 from gateway.daemon.fleet import Health
 from gateway.daemon.home import Home
+from gateway.daemon.keys import Held
 from gateway.daemon.minutes import soc_source
 from gateway.daemon.sections import AssetSection
 from gateway.wire import availability as offered
-from gateway.wire import dispatch, state
+from gateway.wire import dispatch, keys, state
 from gateway.wire.readings import Source
 
 VALID_S = 600.0  # how long an availability is believed
@@ -34,14 +35,14 @@ def own_version() -> str:
         return "unknown"
 
 
-def state_of(home: Home, clock: Clock, boot: str, offset_s: int) -> state.State:
+def state_of(home: Home, clock: Clock, boot: str, offset_s: int, trusted: Held | None) -> state.State:
     """The birth document."""
     config = home.config
     return state.State(
         site=config.site.id,
         at_utc_s=clock.utc_s(),
         versions={"homeflex": own_version(), "contract": "1"},
-        accepts=(dispatch.SCHEMA,),
+        accepts=(dispatch.SCHEMA, keys.SCHEMA) if config.security.root else (dispatch.SCHEMA,),
         boot=boot,
         clock=state.Clock(
             trusted=clock.trusted,
@@ -51,6 +52,9 @@ def state_of(home: Home, clock: Clock, boot: str, offset_s: int) -> state.State:
         offset_s=offset_s,
         config=state.ConfigInForce(version=None, hash=config.digest),
         signatures_required=config.security.require_signatures,
+        keys=state.KeysInForce(version=trusted.ring.version, source=trusted.source.value)
+        if trusted
+        else None,
         assets=tuple(_asset(asset, config) for asset in config.assets),
         points=tuple(_points(config)),
         tags=config.site.tags,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.core.model import TYPED
+from gateway.wire.keys import root_of
 
 
 def _matching(pattern: str, right: str) -> Callable[[str], str]:
@@ -36,6 +38,13 @@ def _no_percent(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:
         raise ValueError(f"should be a share of 1; {value / 100:g} would be right")
     return value
+
+
+def _root(x: str) -> str:
+    if re.fullmatch("[A-Za-z0-9_-]{43}", x):
+        with suppress(ValueError):
+            return root_of(x).x
+    raise ValueError("should be the x of an Ed25519 key as in a JWK: 43 of A-Z, a-z, 0-9, - and _")
 
 
 def _three_that_fall(caps: tuple[int, ...]) -> tuple[int, ...]:
@@ -70,6 +79,7 @@ EndOfDay = Annotated[
         _matching("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", 'should be a time of day, "00:00" to "24:00"')
     ),
 ]
+RootKey = Annotated[str, AfterValidator(_root)]
 SecretFile = Annotated[Path, AfterValidator(_credential)]
 
 # What a person writes is taken at its word: "80" is no number, 1 is no claim.

@@ -13,9 +13,10 @@ import structlog
 
 from gateway.daemon import outbox as outboxes
 from gateway.daemon.clock import Clock
+from gateway.daemon.inbound import Inbound
 from gateway.daemon.outbox import Fetch, Outbox, Parcel
 from gateway.daemon.records import Records
-from gateway.daemon.session import Inbound, NotDelivered, Subscription
+from gateway.daemon.session import NotDelivered, Subscription
 from gateway.daemon.store import Store
 from gateway.daemon.uplink import Uplink
 from gateway.wire import ack
@@ -33,10 +34,12 @@ FLUSH_S = 5.0  # at a stop, for what still waits
 FAREWELL_S = 2.0  # and then for `presence`
 
 
-def subscriptions(site: str) -> tuple[Subscription, ...]:
-    """What we listen to. A dispatch is never taken from what is retained."""
+def subscriptions(site: str, *, has_root: bool) -> tuple[Subscription, ...]:
+    """What we listen to: to trust stores only where a root key is pinned. A dispatch is never taken from what
+    is retained."""
     base = f"homeflex/v1/{site}"
-    return (Subscription(f"{base}/ack"), Subscription(f"{base}/dispatch", retain_handling=2))
+    keys = (Subscription(f"{base}/keys", first=True),) if has_root else ()
+    return (*keys, Subscription(f"{base}/ack"), Subscription(f"{base}/dispatch", retain_handling=2))
 
 
 class Post:
@@ -55,6 +58,7 @@ class Post:
         self.why = "not connected yet"
         self.uplink: Uplink | None = None
         self.on_dispatch: Callable[[Inbound], None] = lambda _inbound: None
+        self.on_keys: Callable[[Inbound], None] = self.acknowledge
         self.state: Callable[[], State] | None = None
         self.offset_s: Callable[[], int] = lambda: 0
         self._base = f"homeflex/v1/{site}/"
@@ -105,6 +109,9 @@ class Post:
         topic = inbound.topic.removeprefix(self._base)
         if topic == "dispatch":
             self.on_dispatch(inbound)
+            return
+        if topic == "keys":
+            self.on_keys(inbound)
             return
         if topic == "ack":
             self._ack(inbound)

@@ -18,6 +18,7 @@ from gateway.daemon.fields import (
     Claim,
     Id,
     Number,
+    RootKey,
     Seconds,
     SecretFile,
     Section,
@@ -96,10 +97,12 @@ class UplinkSection(Section):
 
 
 class Security(Section):
-    """What is believed. `keys` is the trust store (JSON) with the public keys and their roles."""
+    """What is believed. `keys` is the trust store of commissioning (JSON), the public keys and their roles;
+    `root` the public key that signs every later one."""
 
     require_signatures: Claim = True
     keys: SecretFile | None = None
+    root: RootKey | None = None
 
 
 class Reporting(Section):

@@ -20,6 +20,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from gateway.daemon.gate import Gate
+from gateway.daemon.inbound import Inbound
+
 UNACKNOWLEDGED_MAX = 64
 UNACKNOWLEDGED_MAX_BYTES = 1 << 20
 IN_FLIGHT_MAX = 16  # and never more than the broker's receive maximum
@@ -36,25 +39,15 @@ class NotDelivered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic we listen to at QoS 1. `retain_handling` 0: send what is retained, 2: never (3.8.3.1)."""
+    """A topic we listen to at QoS 1. `retain_handling` 0: send what is retained, 2: never (3.8.3.1).
+
+    `first`: what is retained there is awaited before anything else is asked for, and until a message on it
+    is acknowledged no other is handed over.
+    """
 
     topic: str
     retain_handling: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """One message as it arrived. `retain`: it was published so, now or earlier.
-
-    `serial` names it for `acknowledge`, and is never used again.
-    """
-
-    serial: int
-    topic: str
-    payload: bytes
-    retain: bool
-    response_topic: str | None = None
-    correlation: bytes | None = None
+    first: bool = False
 
 
 class Listener(Protocol):
@@ -95,11 +88,13 @@ class Session:
         connect: Callable[[], Coroutine[Any, Any, object]],
         listener: Listener,
         serials: Iterator[int],
+        gate: Gate,
     ) -> None:
         self._paho = paho
         self._connect = connect
         self._listener = listener
         self._serials = serials
+        self.gate = gate
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[End] = self._loop.create_future()
         self.present = False
@@ -115,6 +110,7 @@ class Session:
         self._last_error = _LastError()
         paho.enable_logger(self._last_error.logger)
         paho.manual_ack_set(True)
+        gate.hand_over = self._hand_over
         self._tell_aiomqtt = cast("Callable[..., None]", paho.on_connect)
         paho.on_connect = self._on_connect
         paho.on_disconnect = self._on_disconnect
@@ -177,6 +173,7 @@ class Session:
             self._release("a fault of our own")
 
     def _release(self, reason: str) -> None:
+        self.gate.close()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(NotDelivered(f"link lost: {reason}"))
@@ -228,6 +225,7 @@ class Session:
 
     def acknowledge(self, serial: int) -> None:
         """Send PUBACK once all earlier messages have theirs (MQTT 5, 4.6). Serials of the past do nothing."""
+        self.gate.acknowledged(serial)
         if serial not in self._unacknowledged:
             return
         self._acknowledged.add(serial)
@@ -288,8 +286,14 @@ class Session:
         try:
             inbound = self._take(message)
             if inbound is not None:
-                self._listener.on_message(inbound)
-        except Exception as error:  # noqa: BLE001 - run() raises it; paho would read this packet for ever
+                self.gate.message(inbound)
+        except Exception as error:  # noqa: BLE001 - as below; paho would read this packet for ever
+            self._fail(error)
+
+    def _hand_over(self, inbound: Inbound) -> None:
+        try:
+            self._listener.on_message(inbound)
+        except Exception as error:  # noqa: BLE001 - run() raises it
             self._fail(error)
 
     def _take(self, message: MQTTMessage) -> Inbound | None:

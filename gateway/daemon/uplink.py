@@ -11,7 +11,7 @@ import itertools
 import random
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,10 @@ import aiomqtt
 import structlog
 from paho.mqtt.packettypes import PacketTypes
 
+from gateway.daemon.gate import Gate
+from gateway.daemon.inbound import Inbound
 from gateway.daemon.session import (
     End,
-    Inbound,
     Listener,
     NotDelivered,
     Session,
@@ -87,6 +88,7 @@ class Pace:
 
     connect_s: float = 10.0  # each of: name, connection and consent
     answer_s: float = 10.0
+    retained_s: float = 5.0  # contract, at connect
     close_s: float = 2.0
     retry_first_s: float = 1.0
     retry_most_s: float = 300.0
@@ -207,21 +209,27 @@ class Uplink:
         # The one private attribute used in this project: aiomqtt pinned, contract tests guard it.
         paho = client._client
         paho.connect_timeout = self._pace.connect_s
-        return Session(paho, client.__aenter__, self._listener, self._serials)
+        first = [subscription.topic for subscription in self._subscriptions if subscription.first]
+        # One fewer than the broker sends unacknowledged: what comes first can always come.
+        gate = Gate(first, self._settings.receive_maximum - 1, self._pace.retained_s)
+        return Session(paho, client.__aenter__, self._listener, self._serials, gate)
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         async with asyncio.timeout(self._pace.connect_s):
             return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
     async def _subscribe(self, session: Session) -> None:
-        """Ask, in order, for what the broker does not send us yet; then the link counts as up."""
+        """Ask for what the broker does not send us yet: first for what comes first, and once that is here or
+        does not come, for the rest; then the link counts as up."""
         if not session.present:
             self._subscribed.clear()
+        missing = [one for one in self._subscriptions if one.topic not in self._subscribed]
+        first = [one for one in missing if one.first]
         try:
-            async with asyncio.timeout(self._pace.answer_s):
-                for subscription in self._subscriptions:
-                    if subscription.topic not in self._subscribed:
-                        await self._subscribe_one(session, subscription)
+            session.gate.ask([one.topic for one in first])
+            await self._subscribe_to(session, first)
+            await session.gate.settled(self._subscribed.intersection(one.topic for one in first))
+            await self._subscribe_to(session, [one for one in missing if not one.first])
         except TimeoutError:
             session.finish("the broker does not answer a subscription")
         except NotDelivered as error:
@@ -230,6 +238,11 @@ class Uplink:
             self._told_down = False
             log.info("uplink up", session_kept=session.present)
             self._listener.on_up(session.present)
+
+    async def _subscribe_to(self, session: Session, subscriptions: Iterable[Subscription]) -> None:
+        async with asyncio.timeout(self._pace.answer_s):
+            for subscription in subscriptions:
+                await self._subscribe_one(session, subscription)
 
     async def _subscribe_one(self, session: Session, subscription: Subscription) -> None:
         code = await session.subscribe(subscription)

@@ -67,6 +67,13 @@ class Can(Part):
     raises: bool
 
 
+class KeysInForce(Part):
+    """The trust store whose keys count: its version, and whether it is the local file's or came from afar."""
+
+    version: Whole
+    source: Literal["local", "remote"]
+
+
 class StateAsset(Part):
     """One load. `leaseS` is how long the device keeps our last setting when the gateway is gone (null:
     for ever), `failsafe` by what it then returns to its owner's normal behaviour."""
@@ -113,6 +120,7 @@ class State(Part):
     offset_s: Whole = Field(alias="offsetS")
     config: ConfigInForce
     signatures_required: bool
+    keys: KeysInForce | None = None
     assets: tuple[StateAsset, ...]
     points: tuple[StatePoint, ...]
     tags: Mapping[Tag, str]

@@ -33,7 +33,7 @@ COMMANDS = _commands(typer.main.get_command(app))
 def test_these_are_the_commands() -> None:
     assert set(COMMANDS) == {
         "run", "demo", "status", "why", "override", "pause", "soc", "charge-now", "release", "config check",
-        "opt-out", "skip-delay", "dispatch", "accept", "decline",
+        "opt-out", "skip-delay", "dispatch", "accept", "decline", "keys",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from gateway.console import views
-from gateway.console.answers import AssetLine, DeviceLine, InstructionLine, Status, Why
+from gateway.console.answers import AssetLine, DeviceLine, InstructionLine, KeyLine, Status, TrustedKeys, Why
 
 PUMP: DeviceLine = {
     "name": "hp",
@@ -201,6 +201,44 @@ def test_an_id_is_never_cut_and_what_has_no_reason_shows_none() -> None:
     lines = _shown(views.status({**HOME, "instructions": [instruction]}), width=50)  # type: ignore[list-item]
     assert f"instruction {id_} bm" in " ".join(lines)
     assert f"heat: STARTED, full, held by {id_}" in " ".join(lines)
+
+
+KEY: KeyLine = {
+    "kid": "agg-2026-11",
+    "role": "dispatch",
+    "not_before": "2026-11-01T00:00:00+00:00",
+    "not_after": "2027-06-01T01:00:00+01:00",
+    "counts": True,
+    "text": "valid for 189 more days",
+}
+TRUSTED: TrustedKeys = {"root": "21fe 31df a154 a261", "version": 3, "source": "remote", "keys": [KEY]}
+
+
+def test_keys_say_whose_signatures_count_and_until_when() -> None:
+    expired: KeyLine = {**KEY, "kid": "agg", "counts": False, "text": "expired 3 days ago"}
+    assert _shown(views.keys({**TRUSTED, "keys": [KEY, expired]})) == [
+        "root 21fe 31df a154 a261",
+        "trust store version 3, from afar",
+        "key for from until now",
+        "agg-2026-11 dispatch 2026-11-01 00:00 2027-06-01 01:00 valid for 189 more days",
+        "agg dispatch 2026-11-01 00:00 2027-06-01 01:00 expired 3 days ago",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"root": None}, "root none is pinned (security.root): no trust store is taken from afar"),
+        ({"source": "local"}, "trust store version 3, from the local file"),
+        ({"keys": []}, "trust store version 3, from afar, without a key"),
+        (
+            {"version": None, "source": None, "keys": []},
+            "there is no trust store: nobody's signature counts",
+        ),
+    ],
+)
+def test_what_is_missing_of_the_keys_is_said(change: TrustedKeys, words: str) -> None:
+    assert words in _shown(views.keys({**TRUSTED, **change}))
 
 
 def test_why_says_how_the_car_stands() -> None:

@@ -61,9 +61,9 @@ def test_every_error_is_told_at_once_also_what_only_tables_together_show() -> No
 
 
 def test_nothing_is_said_that_rests_on_a_table_which_is_itself_unsound() -> None:
-    text = spoilt('driver = "p1"', "driver = 1").replace("[security]\n", "[security]\nroot = 1\n")
+    text = spoilt('driver = "p1"', "driver = 1").replace("[security]\n", "[security]\nstem = 1\n")
     assert problems(text) == (
-        "security.root: unknown; remove it or correct its name",
+        "security.stem: unknown; remove it or correct its name",
         'devices.meter.driver: 1 should be a name; driver = "modbus" would be right',
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import importlib.metadata
 import socket
@@ -20,7 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.daemon.session import End, Inbound, NotDelivered, Subscription
+from gateway.daemon.inbound import Inbound
+from gateway.daemon.session import End, NotDelivered, Subscription
 from gateway.daemon.uplink import Pace, Retry, Tls, Uplink, UplinkSettings, Will
 from tests.fakes.authority import Authority
 from tests.fakes.broker import EmbeddedBroker
@@ -294,6 +296,65 @@ async def test_a_retained_dispatch_is_not_sent_at_the_start_and_flagged_when_new
 
 
 @needs_mosquitto
+async def test_what_is_retained_first_comes_before_what_was_queued_while_we_were_away(
+    mosquitto: Mosquitto,
+) -> None:
+    away = Home()
+    async with linked(away, mosquitto.port):
+        await until(lambda: away.ups)
+    home = Home(handles=lambda _inbound: False)
+    async with aggregator(mosquitto.port) as sender:
+        for number in range(3):
+            await sender.publish("down", str(number), qos=1)
+        await sender.publish("keys", "kept", qos=1, retain=True)
+        async with linked(home, mosquitto.port, Subscription("keys", first=True), DOWN) as uplink:
+            await until(lambda: home.messages)
+            await asyncio.sleep(0.1)
+            assert home.payloads == [b"kept"], "until it has effect"
+            assert home.ups == []
+            uplink.acknowledge(home.messages[0])
+            await until(lambda: home.ups)
+            await until(lambda: len(home.messages) == 4)
+    assert home.payloads == [b"kept", b"0", b"1", b"2"]
+
+
+@needs_mosquitto
+async def test_a_full_window_of_queued_messages_does_not_keep_back_what_is_retained_first(
+    mosquitto: Mosquitto,
+) -> None:
+    away = Home()
+    async with linked(away, mosquitto.port):
+        await until(lambda: away.ups)
+    home = Home()
+    async with aggregator(mosquitto.port) as sender:
+        for number in range(40):
+            await sender.publish("down", str(number), qos=1)
+        await sender.publish("keys", "kept", qos=1, retain=True)
+        pace = dataclasses.replace(PACE, retained_s=3600.0)
+        async with linked(home, mosquitto.port, Subscription("keys", first=True), DOWN, pace=pace):
+            await until(lambda: home.ups and len(home.messages) == 41)
+    assert home.payloads.index(b"kept") == 40 - 15, "as many are held, the others came before"
+    assert [payload for payload in home.payloads if payload != b"kept"] == [b"%d" % n for n in range(40)]
+
+
+@needs_mosquitto
+async def test_a_kept_session_does_not_wait_for_what_is_not_asked_for_again(mosquitto: Mosquitto) -> None:
+    home = Home()
+    first = (Subscription("keys", first=True), DOWN)
+    pace = dataclasses.replace(PACE, retained_s=3600.0)
+    async with TcpProxy(HOST, mosquitto.port) as line, aggregator(mosquitto.port) as sender:
+        await sender.publish("keys", "kept", qos=1, retain=True)
+        async with linked(home, line.port, *first, pace=pace):
+            await until(lambda: home.ups)
+            for number in range(2):
+                line.cut()
+                await until(lambda number=number: len(home.downs) == number + 1)
+                await sender.publish("down", b"%d" % number, qos=1)
+                await until(lambda number=number: home.payloads[1:] == [b"0", b"1"][: number + 1])
+    assert home.ups == [False, True, True]
+
+
+@needs_mosquitto
 async def test_a_client_that_keeps_taking_our_place_is_reported(mosquitto: Mosquitto) -> None:
     home = Home()
     async with linked(home, mosquitto.port):
@@ -532,9 +593,9 @@ class ScriptedBroker:
         assert self.writer is not None
         self.writer.write(data)
 
-    def publish(self, packet_id: int, payload: bytes) -> None:
+    def publish(self, packet_id: int, payload: bytes, *, retain: bool = False) -> None:
         body = b"\x00\x04down" + struct.pack(">H", packet_id) + b"\x00" + payload
-        self.send(bytes([0x32, len(body)]) + body)
+        self.send(bytes([0x32 | retain, len(body)]) + body)
 
     def of(self, kind: int) -> list[bytes]:
         return [body for packet, body in self.received if packet == kind]
@@ -603,6 +664,63 @@ async def test_a_refused_subscription_is_reported_and_the_others_stand() -> None
     ):
         await until(lambda: home.ups)
     assert home.refused == [("a", "Not authorized"), ("b", "Not authorized")]
+
+
+async def test_the_rest_is_asked_for_when_what_is_retained_first_has_effect() -> None:
+    home = Home(handles=lambda _inbound: False)
+    first = (Subscription("down", first=True), Subscription("rest"))
+    async with ScriptedBroker().listening() as broker, linked(home, broker.port, *first) as uplink:
+        await until(lambda: broker.of(SUBSCRIBE))
+        broker.publish(1, b"queued, or new")
+        broker.publish(2, b"kept", retain=True)
+        await until(lambda: len(home.messages) == 2)
+        await asyncio.sleep(0.1)
+        assert [body[5:9] for body in broker.of(SUBSCRIBE)] == [b"down"]
+        for inbound in home.messages:
+            uplink.acknowledge(inbound)
+        await until(lambda: home.ups)
+        assert [body[5:9] for body in broker.of(SUBSCRIBE)] == [b"down", b"rest"]
+
+
+async def test_where_nothing_is_retained_first_the_rest_is_asked_for_after_a_while() -> None:
+    home = Home()
+    first = (Subscription("down", first=True), Subscription("rest"))
+    pace = dataclasses.replace(PACE, retained_s=0.2)
+    async with ScriptedBroker().listening() as broker, linked(home, broker.port, *first, pace=pace):
+        await until(lambda: broker.of(SUBSCRIBE))
+        begun_s = time.monotonic()
+        await until(lambda: len(broker.of(SUBSCRIBE)) == 2)
+        assert time.monotonic() - begun_s > 0.15
+        await until(lambda: home.ups)
+
+
+async def test_a_refused_first_subscription_is_not_waited_for() -> None:
+    home = Home()
+    first = (Subscription("a", first=True), Subscription("b"))
+    pace = dataclasses.replace(PACE, retained_s=3600.0)
+    async with (
+        ScriptedBroker(suback=0x87).listening() as broker,
+        linked(home, broker.port, *first, pace=pace),
+    ):
+        await until(lambda: home.ups)
+    assert [topic for topic, _ in home.refused] == ["a", "b"]
+
+
+async def test_a_fault_of_the_listener_in_what_was_held_back_ends_the_run_too() -> None:
+    home = Home(handles=lambda inbound: inbound.topic != "down" or 1 // 0 > 0)
+    settings = UplinkSettings(HOST, 0, ID)
+    async with ScriptedBroker().listening() as broker:
+        uplink = Uplink(
+            dataclasses.replace(settings, port=broker.port),
+            (Subscription("first", first=True), DOWN),
+            home,
+            pace=dataclasses.replace(PACE, retained_s=0.2),
+        )
+        running = asyncio.create_task(uplink.run())
+        await until(lambda: broker.of(SUBSCRIBE))
+        broker.publish(1, b"x")
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(running, SOON_S)
 
 
 async def test_a_broker_that_says_taken_over_is_believed_the_first_time() -> None:

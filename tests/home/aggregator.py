@@ -91,6 +91,7 @@ class Aggregator:
         self.misfits: list[str] = []
         """What does not fit the contract's models, or says more than they know."""
         self.keys = {KID: Key(KID, private=new_private_key())}
+        self.root = new_private_key()
         self.acknowledges = True
         self.deaf = False  # what comes is lost, as in a crash of its own
         self.listening = asyncio.Event()
@@ -105,7 +106,12 @@ class Aggregator:
         self.keys[kid] = Key(kid, private=new_private_key(), **facts)
         return self.keys[kid]
 
-    def trust_store(self) -> str:
+    @property
+    def root_x(self) -> str:
+        """What a home is told of the root key at commissioning."""
+        return public_x(self.root)
+
+    def trust_store(self, version: int = 1) -> str:
         """The document that names all keys."""
         keys = [
             {
@@ -117,7 +123,9 @@ class Aggregator:
             }
             for key in self.keys.values()
         ]
-        return json.dumps({"schema": "homeflex.keys.v1", "site": self._site, "version": 1, "keys": keys})
+        return json.dumps(
+            {"schema": "homeflex.keys.v1", "site": self._site, "version": version, "keys": keys}
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -142,6 +150,12 @@ class Aggregator:
         self.sent.append(sent)
         await self.publish("dispatch", token)
         return sent
+
+    async def send_keys(self, version: int, *, root: bytes | None = None) -> bytes:
+        """Sign and publish the document that names all keys, retained; the message."""
+        token = sign(self.trust_store(version).encode(), root or self.root, "root", "homeflex.keys.v1")
+        await self.publish("keys", token, retain=True)
+        return token
 
     async def cap(self, target: str, kw: float, **timing: Any) -> Sent:
         """Send a cap; see `cap_body`."""
