@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 import tomllib
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from gateway.cli import start
+from gateway.cli import aggregator, start
+from gateway.cli.span import seconds
 from gateway.console.answers import Question
 
 CONFIG = Path(start.CONFIG)
@@ -33,6 +33,7 @@ config_app = typer.Typer(
     epilog="Example: homeflex config check homeflex.toml",
 )
 app.add_typer(config_app, name="config")
+app.add_typer(aggregator.app, name="aggregator")
 
 ConfigFile = Annotated[
     Path,
@@ -315,9 +316,7 @@ def _lasting(
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    found = seconds(text)
     if not found:
-        raise typer.BadParameter(f"{text!r} is no duration; 90s, 30m, 2h or 1d would be")
-    if not float(found[1]):
         raise typer.BadParameter(f"{text!r} is no time at all; `override ASSET --end` ends an override")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+    return found

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.core.model import Kind, Op
 from gateway.demo import aggregator as demo
-from gateway.demo.aggregator import Aggregator, cancel_body, forged, set_body, watermark
+from gateway.demo.aggregator import Aggregator, cancel_body, forged, set_body
 from gateway.demo.broker import Broker
 from gateway.demo.evidence import Evidence
 from gateway.demo.log import Log
@@ -142,8 +142,3 @@ async def test_it_listens_again_when_the_broker_is_back(broker: Broker) -> None:
         async with _home(broker) as home:
             await home.publish(f"{ROOT}/state", "again", qos=1)
             assert await log.until(lambda seen: any(o.facts.get("text") == "again" for o in seen), 2.0)
-
-
-def test_the_watermark_is_the_last_number_before_a_gap() -> None:
-    assert watermark({3, 4, 5, 7, 8}) == 5
-    assert watermark({9}) == 9
