@@ -148,8 +148,8 @@ def signed_trust_store(payload: bytes, root: Key) -> bytes:
     return root.signed(payload, SCHEMA)
 
 
-def site_of(token: bytes) -> str:
-    """Whose trust store a signed one is, by its own word.
+def addressee(token: bytes) -> tuple[str, int]:
+    """Whose trust store a signed one is, and its version, by its own word.
 
     Raises:
         BadKey: it is no signed trust store.
@@ -157,7 +157,7 @@ def site_of(token: bytes) -> str:
     try:
         found = json.loads(base64.urlsafe_b64decode(token.split(b".")[1] + b"=="))
         if found["schema"] == SCHEMA:
-            return str(found["site"])
+            return str(found["site"]), int(found["version"])
     except (ValueError, KeyError, TypeError, IndexError, binascii.Error):
         pass
     raise BadKey("this is no signed trust store; `homeflex aggregator keys sign` writes them")

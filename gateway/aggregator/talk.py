@@ -56,22 +56,32 @@ async def send(
         return await _to_the_end(heard, following, tell)
 
 
-async def publish_keys(broker: Broker, site: str, token: bytes, *, wait_s: float) -> None:
-    """Publish a signed trust store, retained, and see that the broker keeps it.
+async def publish_keys(broker: Broker, site: str, version: int, token: bytes, *, wait_s: float) -> None:
+    """Publish a signed trust store, retained, and wait until the home's `state` says that it is in force.
 
     Raises:
-        NoBroker: the broker cannot be reached, or does not let us read the topic.
-        NoAnswer: it does not give back what it was given.
+        NoBroker: the broker cannot be reached, or does not let us read the topics.
+        NoAnswer: the broker does not keep it, or the home has not taken it in time.
     """
-    topic = f"{ROOT}/{site}/keys"
+    topic, kept, said = f"{ROOT}/{site}/keys", False, "nothing"
     async with connected(broker) as connection:
         await connection.publish(topic, token, retain=True)
-        await connection.subscribe(topic)
+        await connection.subscribe(topic, f"{ROOT}/{site}/state")
         async with _for(wait_s):
             async for heard in connection.heard():
-                if heard.payload == token:
-                    return
-    raise NoAnswer(f"the broker took it and does not keep it: may we write to {topic}?")
+                kept |= heard.below == "keys" and heard.payload == token
+                if heard.below == "state":
+                    keys = heard.body.get("keys") or {}
+                    said = f"version {keys.get('version')}, {keys.get('source')}"
+                    if kept and (keys.get("version"), keys.get("source")) == (version, "remote"):
+                        return
+    if not kept:
+        raise NoAnswer(f"the broker took it and does not keep it: may we write to {topic}?")
+    raise NoAnswer(
+        f"it is retained, and {site} has not said that it is in force (its state says: {said}). A home that "
+        "is away takes it when it is back; one that refuses it says so in an event; one that pins no root "
+        "key never listens"
+    )
 
 
 async def watch(

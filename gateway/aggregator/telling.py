@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,7 +73,8 @@ def _presence(body: Body) -> Iterator[str]:
 def _state(body: Body) -> Iterator[str]:
     clock = "trusted" if body["clock"]["trusted"] else "not trusted: nothing begins"
     signatures = "required" if body["signaturesRequired"] else "not required"
-    yield f"state     clock {clock}; signatures {signatures}; minutes at second {body['offsetS']}"
+    grid = f"minutes end at second {body['offsetS']}"
+    yield f"state     clock {clock}; signatures {signatures}{_trust(body)}; {grid}"
     for one in body["assets"]:
         raises = ", can be raised" if one["can"]["raises"] else ""
         kinds = ", ".join(one["can"]["accepts"]) or "nothing"
@@ -82,6 +82,11 @@ def _state(body: Body) -> Iterator[str]:
     for one in body["devices"]:
         if not one["healthy"]:
             yield f"state     device {one['id']}: {one['text']}"
+
+
+def _trust(body: Body) -> str:
+    found = body.get("keys")
+    return f", trust store {found['version']} ({found['source']})" if found else ", no trust store"
 
 
 def _availability(body: Body) -> Iterator[str]:
@@ -116,19 +121,22 @@ _TELL: dict[str, Callable[[Body], Iterator[str]]] = {
 
 
 class Changes:
-    """Retained documents are told when they change, not each time they come: their own times do not count."""
+    """Retained documents are told line by line as they change; their own times do not count."""
 
     def __init__(self) -> None:
-        self._last: dict[str, str] = {}
+        self._last: dict[str, list[str]] = {}
 
-    def is_news(self, heard: Heard) -> bool:
-        """Whether a message says anything that the last one on its topic did not."""
+    def lines(self, heard: Heard, *, readings: bool = False) -> list[str]:
+        """The lines of a message that the last one on its topic did not have."""
+        told = list(lines(heard, readings=readings))
         if heard.below not in ("presence", "state", "availability"):
-            return True
-        told = json.dumps([line.split("  ", 2)[2] for line in lines(heard)])
-        is_news = self._last.get(heard.topic) != told
-        self._last[heard.topic] = told
-        return is_news
+            return told
+        known, self._last[heard.topic] = self._last.get(heard.topic, []), [_timeless(one) for one in told]
+        return [one for one in told if _timeless(one) not in known]
+
+
+def _timeless(line: str) -> str:
+    return line.split("  ", 2)[2]
 
 
 def _or(value: object) -> str:

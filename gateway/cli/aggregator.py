@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 NOT_DONE, WRONG_USAGE, NO_BROKER, NO_ANSWER = 1, 2, 3, 4
 USER, PASSWORD = "HOMEFLEX_BROKER_USER", "HOMEFLEX_BROKER_PASSWORD"
-_KEYS_S = 5.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -151,16 +150,22 @@ def keys_publish(
     cert: Cert = None,
     key: CertKey = None,
     login: Login = None,
+    wait: Annotated[str, typer.Option(help="How long to wait until it is in force.")] = "15s",
     as_json: AsJson = False,
 ) -> None:
-    """Publish a signed trust store, retained, to the topic `keys` of the home it is made out to."""
+    """Publish a signed trust store, retained, to the home it is made out to, and wait until it is in force.
+
+    A home that is away takes it when it is back: exit code 4, and nothing needs to be done again.
+    """
     from gateway.aggregator import jwk, talk
 
     with _told(as_json):
         token = file.read_bytes().strip()
-        site = jwk.site_of(token)
-        _run(talk.publish_keys(_broker(broker, ca, cert, key, login), site, token, wait_s=_KEYS_S))
-        _say({"site": site, "retained": True}, f"{site}: retained by the broker on the topic `keys`", as_json)
+        site, version = jwk.addressee(token)
+        settings = _broker(broker, ca, cert, key, login)
+        _run(talk.publish_keys(settings, site, version, token, wait_s=seconds(wait)))
+        facts = {"site": site, "version": version, "inForce": True}
+        _say(facts, f"{site}: trust store version {version} is in force", as_json)
 
 
 @app.command(
@@ -347,7 +352,7 @@ def ack(
     ],
     broker: BrokerUrl,
     site: AnySite = "+",
-    every: Annotated[str, typer.Option(help="How often to acknowledge.")] = "10s",
+    every: Annotated[str, typer.Option(help="How often to acknowledge.")] = "5s",
     for_: Lasting = None,
     ca: Ca = None,
     cert: Cert = None,
@@ -416,15 +421,15 @@ def _broker(url: str, ca: Path | None, cert: Path | None, key: Path | None, logi
 
 def _teller(as_json: bool, *, readings: bool = False) -> Callable[[Heard], None]:
     from gateway.aggregator.heard import line_of
-    from gateway.aggregator.telling import Changes, lines
+    from gateway.aggregator.telling import Changes
 
     changes = Changes()
 
     def tell(heard: Heard) -> None:
         if as_json:
             typer.echo(line_of(heard))
-        elif changes.is_news(heard):
-            for line in lines(heard, readings=readings):
+        else:
+            for line in changes.lines(heard, readings=readings):
                 typer.echo(line)
         sys.stdout.flush()  # also into a pipe, line by line
 

@@ -63,7 +63,10 @@ def run(config: ConfigFile = CONFIG, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: homeflex demo --for 300 --json run.json")
 def demo(
-    for_s: Annotated[int, typer.Option("--for", help="How long the show runs (s).")] = 300,
+    for_s: Annotated[
+        int | None,
+        typer.Option("--for", help="How long it runs (s).", show_default="300, --open until Ctrl-C"),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the raw observations to this file.")
     ] = None,
@@ -76,17 +79,36 @@ def demo(
     plot_file: Annotated[
         Path | None, typer.Option("--plot", help="Draw the run, or the one judged, into this SVG file.")
     ] = None,
+    open_keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--open", metavar="KEYS", help="No scenes: a home for your own aggregator, by this trust store."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --open: the root key's file, for trust stores from afar.")
+    ] = None,
 ) -> None:
-    """A simulated home on its real protocols, with the real daemon: eight scenes, judged from outside."""
+    """A simulated home on its real protocols, with the real daemon: eight scenes, judged from outside.
+
+    With --open it plays none, prints where to connect, and obeys whoever signs (docs/aggregator.md).
+    """
+    if open_keys and any((json_file, judge, sabotage, plot_file)):
+        raise typer.BadParameter("--open plays no scenes: nothing to record, judge, break or draw")
+    if root and not open_keys:
+        raise typer.BadParameter("--root goes with --open")
     try:
         import gateway.demo.director as director
+        import gateway.demo.guest as guest
     except ModuleNotFoundError as error:
         if error.name != "iotcore":
             raise
         _fail('the demo brings a broker of its own: pip install "homeflex[demo]"', as_json=False)
+    if open_keys:
+        raise typer.Exit(guest.receive(guest.Guest(open_keys, root), for_s))
     if judge:
         raise typer.Exit(director.judge(judge, plot_file))
-    raise typer.Exit(director.show(for_s, json_file, sabotage, plot_file))
+    raise typer.Exit(director.show(for_s or 300, json_file, sabotage, plot_file))
 
 
 @app.command(epilog="Example: homeflex status")

@@ -70,7 +70,7 @@ async def main(
         return _WRONG_USE
     seen = Log()
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             said = await _play(for_s, seen, sabotage, console)
     except asyncio.CancelledError:
         console.print("interrupted; everything is stopped")
@@ -105,14 +105,14 @@ async def _play(for_s: int, seen: Log, sabotage: int | None, console: Console) -
     hours = timing(began_utc_s + _FIRST_EDGE_S, began_utc_s + _LATEST_START_S, _LEAST_OVERRULED_S)
     with tempfile.TemporaryDirectory(prefix="homeflex-demo-") as folder:
         async with view.showing(seen, console), staged(Path(folder), seen, hours) as stage:
-            if not await _daemon_is_up(stage):
+            if not await daemon_is_up(stage):
                 return stage.daemon.said()
             await _play_all(Prompter(stage, sabotage), hours, began_utc_s)
             await asyncio.sleep(max(0.0, began_utc_s + for_s - seen.now_utc_s()))
     return None
 
 
-async def _daemon_is_up(stage: Stage) -> bool:
+async def daemon_is_up(stage: Stage) -> bool:
     """Start the daemon; whether it introduced itself to the aggregator."""
     await stage.daemon.start()
     await stage.log.until(lambda seen: _has_spoken(Evidence([*seen])), _READY_S)
@@ -150,7 +150,7 @@ async def _pump(prompter: Prompter, edge_utc_s: float, off: asyncio.Task[None]) 
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """SIGINT and SIGTERM cancel the task that plays, so that everything is taken down in order."""
     loop, playing = asyncio.get_running_loop(), asyncio.current_task()
     assert playing is not None, "called from a task"

@@ -89,9 +89,9 @@ class Home:
         """What the daemon prints."""
         return self.folder / "daemon.log"
 
-    def furnish(self, ports: Ports, timing: Timing, trust_store: str) -> None:
+    def furnish(self, ports: Ports, timing: Timing, trust_store: str, root_x: str | None = None) -> None:
         """Write the files the daemon starts from."""
-        self.config.write_text(configuration(ports, timing))
+        self.config.write_text(configuration(ports, timing, root_x))
         (self.folder / "keys.json").write_text(trust_store)
         (self.folder / "plug.secret").write_text(PLUG_PASSWORD)
 
@@ -111,8 +111,9 @@ class Home:
         return [sys.executable, "-m", "gateway", *words, "--config", str(self.config)]
 
 
-def configuration(ports: Ports, timing: Timing) -> str:
+def configuration(ports: Ports, timing: Timing, root_x: str | None = None) -> str:
     """A car, a heat pump and a freezer, on their own protocols; leases and limits short enough to watch."""
+    root = f'\nroot = "{root_x}"' if root_x else ""
     return f"""\
 [site]
 id = "{SITE}"
@@ -123,7 +124,7 @@ host = "127.0.0.1"
 port = {ports.uplink}
 
 [security]
-keys = "keys.json"
+keys = "keys.json"{root}
 
 [reporting]
 offset_s = {timing.offset_s}

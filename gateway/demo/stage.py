@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo import appliances, leash
-from gateway.demo.aggregator import Aggregator
+from gateway.demo.aggregator import ACK_EVERY_S, Aggregator
 from gateway.demo.broker import Broker, free_port
 from gateway.demo.devices import modbus, ocpp, room, rpc
 from gateway.demo.devices.car import Car
@@ -68,6 +69,14 @@ class Daemon:
         self._log.note("process", name="daemon", pid=process.pid, what="exited", code=code)
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Another trust store than our own aggregator's, and the root key (`x`) of those that follow it."""
+
+    document: str
+    root_x: str | None = None
+
+
 @dataclass
 class Stage:
     """What the director works with."""
@@ -117,11 +126,15 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(folder: Path, log: Log, timing: Timing) -> AsyncIterator[Stage]:
-    """Everything running but the daemon, while the block runs; nothing is left running after it."""
+async def staged(folder: Path, log: Log, timing: Timing, trust: Trust | None = None) -> AsyncIterator[Stage]:
+    """Everything running but the daemon, while the block runs; nothing is left running after it.
+
+    Where somebody else is trusted, our own aggregator only listens.
+    """
     devices = appliances.of_the_home(log)
     broker, local_broker = Broker("uplink", folder), Broker("household", folder, "v4")
-    aggregator = Aggregator(SITE, broker.port, log)
+    aggregator = Aggregator(SITE, broker.port, log, ack_every_s=math.inf if trust else ACK_EVERY_S)
+    trust = trust or Trust(aggregator.trust_store())
     line = Line(broker.port)
     home = Home(folder)
     daemon = Daemon(home, log)
@@ -140,7 +153,7 @@ async def staged(folder: Path, log: Log, timing: Timing) -> AsyncIterator[Stage]
         publish_room = await enter(room.connected(HOST, local_broker.port))
         await enter(aggregator.running())
         await aggregator.listening.wait()
-        home.furnish(ports, timing, aggregator.trust_store())
+        home.furnish(ports, timing, trust.document, trust.root_x)
         log.note("configured", text=home.config.read_text())
         await enter(ocpp.speaking(devices.point, f"ws://{HOST}:{ports.charger}/{CHARGE_POINT}"))
         await enter(appliances.ticking(devices, publish_room))

@@ -133,3 +133,9 @@ def test_verify_of_nothing_or_nonsense_is_not_whole(folder: Path) -> None:
     (folder / "nonsense.jsonl").write_text("hello\n")
     done = aggregator("verify", "nonsense.jsonl")
     assert (done.exit_code, "line 1 is not one" in done.stderr) == (2, True)
+
+
+def test_an_open_home_plays_no_scenes() -> None:
+    done = CliRunner().invoke(app, ["demo", "--open", "keys.json", "--sabotage", "1"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert "--open plays no scenes" in done.output

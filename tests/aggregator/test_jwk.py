@@ -81,7 +81,7 @@ def test_a_signed_trust_store_has_exactly_the_header_of_the_contract() -> None:
         "alg": "Ed25519", "kid": "root", "typ": "homeflex.keys.v1",
     }  # fmt: skip
     assert base64.urlsafe_b64decode(payload + b"==") == document
-    assert jwk.site_of(token) == SITE
+    assert jwk.addressee(token) == (SITE, 2)
 
 
 def test_only_the_root_signs_trust_stores_and_it_stands_in_none() -> None:
@@ -117,4 +117,4 @@ def test_halves_that_do_not_belong_together_are_no_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("token", [b"", b"a.b.c", b"{}", b"e30.e30.e30"])
 def test_what_is_no_signed_trust_store_is_not_published(token: bytes) -> None:
     with pytest.raises(BadKey, match="no signed trust store"):
-        jwk.site_of(token)
+        jwk.addressee(token)

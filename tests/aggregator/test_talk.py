@@ -123,13 +123,28 @@ async def test_no_broker_is_said_so() -> None:
         await talk.watch(Broker.at(f"mqtt://127.0.0.1:{free_port()}"), "+", print, lasts_s=WAIT_S)
 
 
-async def test_keys_are_retained_and_seen_to_be(broker: Broker, home: Home) -> None:
+async def test_keys_are_retained_and_waited_for_until_they_are_in_force(broker: Broker, home: Home) -> None:
     root = Key.new("root", "root", time.time(), 3600)
     token = jwk.signed_trust_store(jwk.trust_store(SITE, 2, [KEY]), root)
-    await talk.publish_keys(broker, SITE, token, wait_s=WAIT_S)
+    for version, source in ((1, "remote"), (2, "local")):
+        await home.say("state", {"keys": {"version": version, "source": source}}, retain=True)
+        with pytest.raises(talk.NoAnswer, match=f"its state says: version {version}, {source}"):
+            await talk.publish_keys(broker, SITE, 2, token, wait_s=0.3)
     assert await home.until_heard("keys") == token
-    assert [retained for topic, _, retained in home.heard if topic == f"{ROOT}/keys"] == [True]
-    await home.client.publish(f"{ROOT}/keys", b"", retain=True)
+    assert {retained for topic, _, retained in home.heard if topic == f"{ROOT}/keys"} == {True}
+    publishing = asyncio.create_task(talk.publish_keys(broker, SITE, 2, token, wait_s=WAIT_S))
+    await home.say("state", {"keys": {"version": 2, "source": "remote"}}, retain=True)
+    await publishing
+    for below in ("keys", "state"):
+        await home.client.publish(f"{ROOT}/{below}", b"", retain=True)
+
+
+async def test_keys_that_the_broker_does_not_keep_are_told(tmp_path: Path) -> None:
+    acl = "topic write homeflex/v1/+/keys\ntopic read homeflex/v1/#\n"
+    with Mosquitto(tmp_path, acl=acl, extra=("retain_available false",)) as mosquitto:
+        broker = Broker.at(f"mqtt://127.0.0.1:{mosquitto.port}")
+        with pytest.raises((talk.NoAnswer, NoBroker)):
+            await talk.publish_keys(broker, SITE, 2, b"a.b.c", wait_s=0.5)
 
 
 async def test_watch_tells_all_homes_and_follows_one_instruction(broker: Broker, home: Home) -> None:
@@ -200,24 +215,26 @@ async def test_what_is_acknowledged_is_on_the_disk_and_a_restart_goes_on(
 async def _take_in(
     broker: Broker, home: Home, folder: Path, messages: list[list[object]], wanted: int
 ) -> None:
-    """Until an ack names `wanted`; messages are said again until then, as a home does with backfill."""
+    """Until an ack names `wanted`. It counts from the first number heard: so first of all it must listen."""
     home.heard.clear()
-    acking = asyncio.create_task(
-        talk.take_in(broker, "+", talk.Book(folder), lambda _: None, every_s=0.05, lasts_s=None)
-    )
+    book = talk.Book(folder)
+    acking = asyncio.create_task(talk.take_in(broker, "+", book, lambda _: None, every_s=0.05, lasts_s=None))
     async with asyncio.timeout(WAIT_S):
-        while not any(
-            _acked(payload) == wanted for topic, payload, _ in home.heard if topic == f"{ROOT}/ack"
-        ):
-            for one in messages:
-                await home.say("telemetry", telemetry(*one).body)  # type: ignore[arg-type]
-            await asyncio.sleep(0.1)
+        while not _acked(home):
+            await home.say("event", {"stream": STREAM, "seq": 1})
+            await asyncio.sleep(0.05)
+        for one in messages:
+            await home.say("telemetry", telemetry(*one).body)  # type: ignore[arg-type]
+        while _acked(home).get("telemetry:ev") != wanted:
+            await asyncio.sleep(0.05)
     acking.cancel()
     await asyncio.gather(acking, return_exceptions=True)
 
 
-def _acked(payload: bytes) -> int:
-    return decode(Ack, payload, SITE).logs["telemetry:ev"].seq
+def _acked(home: Home) -> dict[str, int]:
+    """What the last ack names."""
+    acks = [payload for topic, payload, _ in home.heard if topic == f"{ROOT}/ack"]
+    return {log: mark.seq for log, mark in decode(Ack, acks[-1], SITE).logs.items()} if acks else {}
 
 
 def test_watermarks_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:

@@ -26,7 +26,11 @@ SAID = {
     "homeflex.summary.v1": ["2026-11-23T17:00:00Z to", "ev: SUCCEEDED, 0.684 kWh ESTIMATED, held 1620 s"],
     "homeflex.event.v1": ["info override ev 0193b3f0", "[userOverride, charge now, by the household]"],
     "homeflex.presence.v1": ["boot k3v9q2m7x1ab"],
-    "homeflex.state.v1": ["clock trusted", "hp (heat, 3.5 kW) takes IMPORT_", "device charger: unreachable"],
+    "homeflex.state.v1": [
+        "signatures required, trust store 3 (remote); minutes end",
+        "hp (heat, 3.5 kW) takes IMPORT_",
+        "device charger: unreachable",
+    ],
     "homeflex.availability.v1": ["asset:ev now 7.2 kW; down to 0 kW for 5400 s, until chargeLimit; up to"],
     "homeflex.telemetry.v1": ["ev 10412 to 2026-11-23T17:01:37Z: 1.383 kW OK"],
 }  # fmt: skip
@@ -61,15 +65,16 @@ def test_a_terminal_obeys_nothing_that_a_home_says() -> None:
     assert told.isprintable()
 
 
-def test_a_retained_document_is_news_when_it_says_something_else() -> None:
+def test_a_retained_document_is_told_again_where_it_says_something_else() -> None:
     (example,) = (e for e in HERE if e["schema"] == "homeflex.state.v1")
     changes = Changes()
-    assert changes.is_news(heard(example, "state"))
+    assert changes.lines(heard(example, "state")) == [*lines(heard(example, "state"))]
     again = {**example, "at": "2026-11-23T18:00:00Z"}
-    assert not changes.is_news(heard(again, "state", NOW_UTC_S + 3600))
-    assert changes.is_news(heard({**again, "signaturesRequired": False}, "state"))
-    assert changes.is_news(heard(example))
-    assert changes.is_news(heard(example))  # an event is always one
+    assert changes.lines(heard(again, "state", NOW_UTC_S + 3600)) == []
+    (told,) = changes.lines(heard({**again, "signaturesRequired": False}, "state"))
+    assert "signatures not required" in told
+    assert len(changes.lines(heard(example))) == 1
+    assert len(changes.lines(heard(example))) == 1  # an event is always one
 
 
 @pytest.mark.parametrize("example", HERE, ids=lambda e: e["schema"])

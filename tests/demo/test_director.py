@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import files
-from gateway.demo import director, log
+from gateway.demo import director, guest, log
 from gateway.demo.aggregator import Aggregator
-from gateway.demo.home import Home, Ports, timing
+from gateway.demo.home import Home, Ports, configuration, timing
 from gateway.demo.log import Log, Observation
 from tests.demo import runs
 
@@ -127,3 +127,26 @@ def test_the_hour_is_told_by_the_households_clock() -> None:
 
 def _trust_store() -> str:
     return Aggregator("demo-home", 1884, Log()).trust_store()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "schema: must be homeflex.keys.v1"),
+        ('{"schema": "homeflex.keys.v1", "site": "another"}', "site: must be"),
+    ],
+)
+def test_a_home_is_open_only_to_a_trust_store_of_its_own(
+    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "keys.json").write_text(text)
+    assert guest.receive(guest.Guest(tmp_path / "keys.json"), 1.0) == 2
+    assert told in capsys.readouterr().out
+    assert guest.receive(guest.Guest(tmp_path / "none.json"), 1.0) == 2
+
+
+def test_the_home_of_a_guest_pins_its_root_and_the_shows_home_none() -> None:
+    ports, hours = Ports(1, 2, 3, 4, 5, 6), timing(1_795_000_038.0, 1_795_000_053.0, 41.0)
+    assert tomllib.loads(configuration(ports, hours))["security"] == {"keys": "keys.json"}
+    pinned = tomllib.loads(configuration(ports, hours, "x" * 43))["security"]
+    assert pinned == {"keys": "keys.json", "root": "x" * 43}
