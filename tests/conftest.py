@@ -54,6 +54,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"skipped on CI, not listed in tests/skips.txt: {line}", red=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for real homes comes first, and the others' reckoning fills its waits."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/home/", "tests/console/")))
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # ships no types
     """Each file in one process and in its order; the homes together, for they run side by side."""
 
