@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.homeflex-ready
 ARGS   ?=
 
+# What is compiled once need not be at each start: a home in a test starts a third sooner.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check test-long bench mutants schemas lock
 
 demo: $(STAMP)
@@ -35,7 +38,7 @@ $(STAMP): pyproject.toml requirements.lock Makefile
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "python3 has no venv here: install it (Debian, Raspberry Pi OS: apt install python3-venv)"; exit 1; }
 	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != tuple(map(int, sys.argv[1].split("."))))' "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')" || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,23 @@ def _modules() -> list[Path]:
     return [p for top in ("gateway", "drivers") for p in sorted((ROOT / top).rglob("*.py"))]
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _packages(path: Path) -> frozenset[str]:
+    """What is imported, by its first name."""
+    names = []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.append(node.module or "")
+    return frozenset(name.split(".")[0] for name in names)
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -110,9 +128,9 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     module = _name(path)
     room = _room(module)
     if room is None:
-        assert not _imports(ast.parse(path.read_text())), f"{module} has no room in the table"
+        assert not _imports(_tree(path)), f"{module} has no room in the table"
         return
-    for imported, lazy in _imports(ast.parse(path.read_text())):
+    for imported, lazy in _imports(_tree(path)):
         if room == "gateway.app":
             assert not _within(imported, FORBIDDEN_IN_APP), f"{module} imports {imported}"
         if lazy and _within(imported, LAZY.get(room, ())):
@@ -129,14 +147,8 @@ def test_the_core_knows_no_library_no_clock_and_no_socket(path: Path) -> None:
         "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "heapq",
         "itertools", "math", "operator", "types", "typing", "gateway",
     }  # fmt: skip
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        for name in names:
-            assert name.split(".")[0] in pure, f"{_name(path)} imports {name}"
+    assert _packages(path) <= pure, f"{_name(path)} imports {_packages(path) - pure}"
+    for node in ast.walk(_tree(path)):
         assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), f"{_name(path)} is async"
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"now", "utcnow", "today"}, f"{_name(path)} reads a clock"
@@ -164,9 +176,5 @@ def test_a_library_is_imported_in_few_named_places(library: str) -> None:
         "ocpp": {"drivers.ocpp.v16"},
     }[library]
     for path in _modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module or ""]
-            if any(n.split(".")[0] == library for n in names):
-                assert _within(_name(path), tuple(places)), f"{_name(path)} imports {library}"
+        if library in _packages(path):
+            assert _within(_name(path), tuple(places)), f"{_name(path)} imports {library}"

@@ -319,5 +319,5 @@ class Life(RuleBasedStateMachine):
         assert forget(self.book, self.now).ids == ()
 
 
-Life.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 test_any_course_of_life = Life.TestCase

@@ -22,7 +22,7 @@ def no_limit_is_broken(home: Snapshot, draw: Random) -> None:
     assert violations(home, decide(home)) == []
 
 
-test_no_limit_is_ever_broken_whatever_is_asked = in_any_home(5000)(no_limit_is_broken)
+test_no_limit_is_ever_broken_whatever_is_asked = in_any_home(3000)(no_limit_is_broken)
 
 
 @pytest.mark.long
@@ -31,10 +31,10 @@ def test_no_limit_is_ever_broken_in_a_million_homes(part: int) -> None:
     hold_in(range(100_000 * part, 100_000 * (part + 1)), no_limit_is_broken)
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 20))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 40))])
 def test_nothing_is_ever_raised_beyond_a_bound(part: int) -> None:
     raised = 0
-    for seed in range(1000 * part, 1000 * (part + 1)):
+    for seed in range(500 * part, 500 * (part + 1)):
         home = heating_snapshot(Random(seed))
         for _ in range(3):
             plan = decide(home)
@@ -43,7 +43,7 @@ def test_nothing_is_ever_raised_beyond_a_bound(part: int) -> None:
             step_s = 1 + seed % 1200
             moved = {"now_s": home.now_s + step_s, "utc_s": home.utc_s + step_s}
             home = replace(home, **moved, memory=remember(home, plan))
-    assert raised > 200
+    assert raised > 100
 
 
 @in_any_home()

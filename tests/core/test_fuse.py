@@ -165,7 +165,7 @@ def what_the_meter_shows_above_the_fuse_is_taken_down_in_the_very_next_decision(
         assert asked_w <= max(LEAST_ON_W, drew_w - second.read_over_w)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0, 1500, 2600, 4000, 5000]), st.integers(1, 600)), min_size=4, max_size=12

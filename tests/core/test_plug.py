@@ -141,7 +141,7 @@ orders = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), min_size=1, 
 gaps = st.lists(st.tuples(st.integers(0, 2000), st.sampled_from([None, 5.0, 900.0])), max_size=3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     orders,
     gaps,
