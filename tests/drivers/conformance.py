@@ -15,9 +15,10 @@ from tests.fakes.port import FakeFacts, FakePort
 
 
 class Subject(ABC):
-    """A driver and a simulated device on a real wire. `patience_s` is the driver's deadline, short."""
+    """A driver and a simulated device on a real wire."""
 
-    patience_s: float = 0.3
+    patience_s: float = 1.5  # the driver's deadline: longer than a busy machine stands still
+    slow_s: float = 0.1  # what an answer of a slow device takes
     point: str = "power_w"  # one it publishes in each round
 
     @abstractmethod
@@ -85,7 +86,7 @@ class Watching:
 
     async def test_a_slow_device_is_still_read(self, subject: Subject) -> None:
         port = FakePort()
-        await subject.slow_down(subject.patience_s / 3)
+        await subject.slow_down(subject.slow_s)
         async with running(subject.driver().run(port)):
             await subject.prompt()
             await port.until(lambda: subject.point in port.points, within_s=20 * subject.patience_s)
@@ -124,7 +125,7 @@ class Holding(Watching):
 
     async def test_a_slow_device_is_still_held(self, subject: HoldSubject) -> None:
         port = FakePort()
-        await subject.slow_down(subject.patience_s / 3)
+        await subject.slow_down(subject.slow_s)
         async with running(subject.driver().run(port)):
             want = port.want(subject.hold_w)
             await port.until(lambda: port.answered(want), within_s=20 * subject.patience_s)
@@ -137,7 +138,7 @@ class Holding(Watching):
             await port.until(lambda: subject.point in port.points)
             await subject.silence()
             port.want(subject.hold_w)
-            await asyncio.sleep(subject.patience_s / 3)  # the write is out, its answer is not
+            await asyncio.sleep(subject.slow_s)  # the write is out, its answer is not
         await subject.recover()
         async with running(subject.driver().run(port)):
             again = port.want(subject.hold_w)

@@ -324,7 +324,7 @@ async def test_a_frozen_bridge_stays_frozen_over_a_new_connection() -> None:
 
 
 class BridgeSubject(Subject):
-    patience_s = 15.0  # of virtual time
+    patience_s, slow_s = 15.0, 5.0  # of virtual time
 
     def __init__(self, meter: P1OverTcp) -> None:
         self._meter = meter
