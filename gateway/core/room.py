@@ -14,6 +14,7 @@ class Room:
     """What all local rules together leave an asset: never less than `low_w`, never more than `high_w`.
 
     `why` is what is told of `high`: what only waits for a fuse is no reason where another rule holds as low.
+    `insisted_w` is the most that a rule would have it draw, also where one of a higher rank leaves less.
     `scheduled_w`: from here up only the household's own schedule may hold it; None: instructions may as well.
     """
 
@@ -22,6 +23,7 @@ class Room:
     low: Bound | None = None
     high: Bound | None = None
     why: Bound | None = None
+    insisted_w: int = 0
     scheduled_w: int | None = None
 
 
@@ -38,8 +40,9 @@ def room_left(bounds: Iterable[Bound]) -> Room:
             low_w = bound.at_least_w if room.high_w is None else min(bound.at_least_w, room.high_w)
             if low_w > room.low_w:
                 room = replace(room, low_w=low_w, low=bound)
+    insisted_w = max((b.at_least_w or 0 for b in ranked), default=0)
     spent = (b.at_least_w for b in ranked if b.leaves_schedule)
-    return replace(room, scheduled_w=next(spent, None))
+    return replace(room, insisted_w=insisted_w, scheduled_w=next(spent, None))
 
 
 def _waits(bound: Bound | None) -> bool:

@@ -61,7 +61,8 @@ def _explain(asset: Asset, wanted: Wish, room: Room, level_w: int | None) -> Set
         if low and (asked_w < asset.nominal_w or low.rank is Rank.OVERRIDE or held_lower):
             return _by_limit(asset, None, low)
         return Setpoint(asset.id, None, Governor.HOUSEHOLD, Reason.NONE, "runs by its own control")
-    if high and room.high_w is not None and room.high_w < asked_w and level_w != _asked_level(asset, asked_w):
+    free_w = max(asked_w, room.insisted_w)
+    if high and room.high_w is not None and room.high_w < free_w and level_w != _asked_level(asset, free_w):
         insists = low is not None and low.rank > high.rank and room.low_w >= room.high_w
         return _by_limit(asset, level_w, low if low and insists else room.why or high)
     if low and level_w > asked_w:

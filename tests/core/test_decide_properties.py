@@ -12,7 +12,7 @@ from gateway.core.availability import expected, scopes
 from gateway.core.decide import bounds_of, decide
 from gateway.core.fuse import lines
 from gateway.core.memory import remember, resume
-from gateway.core.model import Asset, Extent, Kind, Limits, Scope, Snapshot, Timetable
+from gateway.core.model import Asset, Extent, Governor, Kind, Limits, Scope, Snapshot, Timetable
 from tests.core.homes import Draw, heating_snapshot, instruction
 from tests.core.laws import hold_in, in_any_home
 from tests.oracle import violations
@@ -99,6 +99,15 @@ def test_an_extent_is_full_only_where_the_asset_is_held_to_what_was_asked(
         if given_.extent is Extent.FULL and not given_.kind.only_raises:
             allowed_w = nominal[given_.asset] if given_.granted_w is None else given_.granted_w
             assert allowed_w <= given_.asked_w
+
+
+@in_any_home(1000)
+def test_what_an_instruction_is_told_to_hold_no_limit_would_let_run(snapshot: Snapshot, draw: Random) -> None:
+    fuses = lines(snapshot)
+    for asset, setpoint in zip(snapshot.assets, decide(snapshot).setpoints, strict=True):
+        if setpoint.governor is Governor.DISPATCH and setpoint.at_most_w is not None:
+            insisted_w = [b.at_least_w or 0 for b in bounds_of(snapshot, asset, fuses)]
+            assert setpoint.at_most_w >= max(insisted_w, default=0)
 
 
 @in_any_home()

@@ -324,6 +324,8 @@ def test_the_fuse_wins_over_comfort_and_override() -> None:
     plan = decide(snapshot)
     assert held(plan) == 0
     assert plan.setpoints[0].reason is Reason.SUPPLY_LIMIT
+    asked = replace(snapshot, instructions=(cap(0, "heat"),))
+    assert decide(asked).setpoints[0].reason is Reason.SUPPLY_LIMIT, "no instruction would hold it so cold"
 
 
 def test_after_the_fuse_was_tight_more_is_allowed_only_when_there_was_room_for_a_while() -> None:
