@@ -33,6 +33,7 @@ RETRY_S = 5.0  # between two tries to save what a failing disk did not take
 DAY_S = 86_400.0
 WARN_AHEAD_S = 14 * DAY_S  # a new key is made, signed and sent in less
 LISTED_MAX = 8  # kids that one event names
+WAITING_MAX = 16  # messages that wait for the disk unacknowledged: the receive maximum
 
 
 class Source(StrEnum):
@@ -107,6 +108,7 @@ class Keys:
         self._remote = self._kept(saved.get(KEPT))
         self._accepted: tuple[Held, bytes] | None = None  # and not known to be on the disk
         self._saving: asyncio.Future[tuple[int, ...]] | None = None
+        self._waiting: list[Inbound] = []  # for the disk: what was accepted, and that came again meanwhile
         self._tried_s = float("-inf")
         self._refusals: defaultdict[str, Seldom] = defaultdict(lambda: Seldom(REFUSED_EVERY_S))
         self._warned_utc_s = float(saved.get(WARNED, b"-inf"))
@@ -121,7 +123,7 @@ class Keys:
         return self.in_force.ring if self.in_force else KeyRing()
 
     def message(self, inbound: Inbound) -> None:
-        """Take one message of the topic `keys`; it is acknowledged when it is on the disk, or refused."""
+        """Take one message of the topic `keys`; it is acknowledged when it has effect, or will have none."""
         if self.root is None or not inbound.payload:  # empty: what was retained is taken away
             self.acknowledge(inbound)
             return
@@ -135,10 +137,14 @@ class Keys:
         verdict = judged(ring, known)
         if verdict is Verdict.NEW:
             self._accepted = Held(ring, Source.REMOTE), inbound.payload
-            self._save(inbound)
+            self._waiting.append(inbound)
+            self._save()
             return
         if known and verdict is not Verdict.SAME:
             self._refuse(verdict, ring.version, known.ring.version)
+        elif self._is_saving(known) and len(self._waiting) < WAITING_MAX:
+            self._waiting.append(inbound)
+            return
         self.acknowledge(inbound)
 
     def take_local(self, local: KeyRing | None) -> None:
@@ -149,7 +155,7 @@ class Keys:
         """Each second: try again what the disk did not take, and warn of keys that expire."""
         idle = self._saving is None or self._saving.done()
         if self._accepted and idle and self._clock.monotonic_s() - self._tried_s >= RETRY_S:
-            self._save(None)
+            self._save()
         self._warn()
 
     # --- refused ----------------------------------------------------------------------------------------
@@ -188,25 +194,31 @@ class Keys:
             self._events.event(EventKind.SECURITY, text, Severity.WARNING)
             return None
 
-    def _save(self, inbound: Inbound | None) -> None:
+    def _is_saving(self, held: Held | None) -> bool:
+        saving = self._saving is not None and not self._saving.done()
+        return saving and self._accepted is not None and self._accepted[0] is held
+
+    def _save(self) -> None:
         assert self._accepted
         held, token = self._accepted
         self._tried_s = self._clock.monotonic_s()
         self._saving = self._submit(PutMeta(KEPT, token))
-        self._saving.add_done_callback(lambda saving: self._saved(held, inbound, saving))
+        self._saving.add_done_callback(lambda saving: self._saved(held, saving))
 
-    def _saved(self, held: Held, inbound: Inbound | None, saving: asyncio.Future[tuple[int, ...]]) -> None:
+    def _saved(self, held: Held, saving: asyncio.Future[tuple[int, ...]]) -> None:
         if saving.cancelled():
             return
         if error := saving.exception():
-            if inbound:
+            if self._waiting:  # not each time that it is tried again
                 log.error("trust store not saved, the former stays in force", error=str(error))
         else:
             if self._accepted and self._accepted[0] is held:
                 self._accepted = None
             self._put(self._local, held)
-        if inbound:
-            self.acknowledge(inbound)
+        if saving is self._saving:
+            waiting, self._waiting = self._waiting, []
+            for inbound in waiting:
+                self.acknowledge(inbound)
 
     def _put(self, local: Held | None, remote: Held | None) -> None:
         """These may count from now on; an event if another one does."""

@@ -6,6 +6,7 @@ Messages are signed with the cipher itself, as in tests/wire/test_signature.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 from collections import defaultdict
@@ -133,30 +134,30 @@ class Disk:
         self._loop.run_until_complete(asyncio.sleep(0))
 
 
-documents = st.builds(
-    Document, st.integers(1, 4), st.sampled_from(sorted(BODIES)), st.sampled_from([0, 0, 1])
-)
-local_files = st.none() | st.builds(Document, st.integers(1, 4), st.sampled_from(sorted(BODIES)), st.just(9))
+AHEAD = st.sampled_from([-1, 0, 0, 0, 1, 1])  # of the highest version known
+BODY = st.sampled_from(["the same", "the same", *BODIES])
+SIGNER = st.sampled_from([*[SECRETS[0]] * 6, SECRETS[1], STRANGER])
+LOCAL = st.tuples(AHEAD, BODY) | st.none()
 
 
 class Rule(RuleBasedStateMachine):
     """What is in force, restated: the higher version of the local file and of what the disk said it has."""
 
-    @initialize(local=local_files)
-    def begin(self, local: Document | None) -> None:
+    @initialize(has_file=st.booleans())
+    def begin(self, has_file: bool) -> None:
         self.loop = asyncio.new_event_loop()
         self.time = Time()
         self.on_disk: tuple[Document, int] | None = None  # and by which root
         self.disk = Disk(self.loop)
         self.serials = 0
-        self.begin_run(local, 0)
+        self.begin_run(Document(1, "old", 9) if has_file else None, 0)
 
     def begin_run(self, local: Document | None, root: int) -> None:
-        self.local, self.root = local, root
+        self.local, self.root, self.first = local, root, self.serials + 1
         self.remote = self.on_disk[0] if self.on_disk and self.on_disk[1] == root else None
         self.accepted: Document | None = None
-        self.asked: list[tuple[Document, set[int]]] = []  # of the disk, in order, and who waits for it
-        self.taken: list[tuple[Document, set[int]]] = []
+        self.asked: list[Document] = []  # of the disk, in order
+        self.taken: list[Document] = []
         self.open: set[int] = set()  # serials that may not be acknowledged yet
         self.acknowledged: list[int] = []
         self.refused: defaultdict[str, tuple[float, int]] = defaultdict(lambda: (-1e9, 0))
@@ -181,26 +182,33 @@ class Rule(RuleBasedStateMachine):
         _, source, document = min(one for one in found if one[0] == top)  # "local" before "remote"
         return document, source
 
-    @rule(document=documents, signer=st.sampled_from([*[SECRETS[0]] * 4, SECRETS[1], STRANGER]))
-    def arrives(self, document: Document, signer: bytes) -> None:
+    @property
+    def known(self) -> Document | None:
+        found = [d for d in (self.local, self.remote, self.accepted) if d]
+        return max(found, key=lambda d: (d.version, d is self.local), default=None)
+
+    def written(self, ahead: int, body: str, blanks: int) -> Document:
+        known = self.known or Document(1, "old")
+        return Document(max(1, known.version + ahead), known.body if body == "the same" else body, blanks)
+
+    @rule(ahead=AHEAD, body=BODY, blanks=st.sampled_from([0, 0, 0, 1]), signer=SIGNER)
+    def arrives(self, ahead: int, body: str, blanks: int, signer: bytes) -> None:
+        document, known = self.written(ahead, body, blanks), self.known
         self.serials += 1
         before = self.in_force
         self.keys.message(Inbound(self.serials, "keys", signed(document, signer), True))
-        known = max(
-            (d for d in (self.local, self.remote, self.accepted) if d),
-            key=lambda d: (d.version, d is self.local),
-            default=None,
-        )
         if signer != SECRETS[self.root]:
             self.expect_refusal("INVALID_SIGNATURE", EventKind.SECURITY)
         elif known is None or document.version > known.version:
             self.accepted = document
-            self.asked.append((document, {self.serials}))
+            self.asked.append(document)
             self.open.add(self.serials)
         elif document.version < known.version:
             self.expect_refusal("lower", EventKind.SECURITY)
         elif document.body != known.body or (known is not self.local and document.blanks != known.blanks):
             self.expect_refusal("another body", EventKind.TAMPER)
+        elif known is self.accepted and (self.asked or self.taken) and len(self.open) < 16:
+            self.open.add(self.serials)  # it has effect no sooner than the first
         assert self.events.take() == [], "nothing else is told"
         assert self.in_force == before, "nothing counts before it is on the disk"
 
@@ -217,10 +225,10 @@ class Rule(RuleBasedStateMachine):
     @rule()
     def disk_takes(self) -> None:
         if self.asked:
-            document, who = self.asked.pop(0)
+            document = self.asked.pop(0)
             assert self.disk.takes() == signed(document, SECRETS[self.root])
             self.on_disk = document, self.root
-            self.taken.append((document, who))
+            self.taken.append(document)
 
     @rule()
     def disk_answers(self) -> None:
@@ -228,8 +236,8 @@ class Rule(RuleBasedStateMachine):
             return
         before = self.in_force
         self.disk.answers()
-        self.remote, who = self.taken.pop(0)
-        self.open -= who
+        self.remote = self.taken.pop(0)
+        self.settle()
         if self.accepted == self.remote:
             self.accepted = None
         self.expect_change(before)
@@ -238,7 +246,13 @@ class Rule(RuleBasedStateMachine):
     def disk_fails(self) -> None:
         if self.asked and not self.taken:  # it answers in order
             self.disk.fails()
-            self.open -= self.asked.pop(0)[1]
+            self.asked.pop(0)
+            self.settle()
+
+    def settle(self) -> None:
+        """When the disk has answered all, nobody waits for it."""
+        if not self.asked and not self.taken:
+            self.open.clear()
 
     @rule(seconds=st.sampled_from([1.0, 4.0, 11.0]))
     def time_passes(self, seconds: float) -> None:
@@ -249,18 +263,18 @@ class Rule(RuleBasedStateMachine):
             assert self.accepted, "only what was accepted is tried again"
             assert not self.asked
             assert not self.taken
-            self.asked.append((self.accepted, set()))
+            self.asked.append(self.accepted)
 
-    @rule(local=local_files)
-    def file_changes(self, local: Document | None) -> None:
+    @rule(local=LOCAL)
+    def file_changes(self, local: tuple[int, str] | None) -> None:
         before = self.in_force
-        self.local = local
-        self.keys.take_local(ring(local))
+        self.local = self.written(*local, 9) if local else None
+        self.keys.take_local(ring(self.local))
         self.expect_change(before)
 
-    @rule(local=local_files, root=st.sampled_from([0, 0, 0, 1]))
-    def crash(self, local: Document | None, root: int) -> None:
-        self.begin_run(local, root)
+    @rule(local=LOCAL, root=st.sampled_from([0, 0, 0, 1]))
+    def crash(self, local: tuple[int, str] | None, root: int) -> None:
+        self.begin_run(self.written(*local, 9) if local else None, root)
 
     def expect_change(self, before: tuple[Document, str] | None) -> None:
         """An event where other keys or another version count, with the kids that came and went."""
@@ -292,18 +306,20 @@ class Rule(RuleBasedStateMachine):
     @invariant()
     def each_message_is_acknowledged_once_when_it_has_effect_or_none(self) -> None:
         assert len(set(self.acknowledged)) == len(self.acknowledged)
-        assert not self.open & set(self.acknowledged)
+        assert set(range(self.first, self.serials + 1)) - set(self.acknowledged) == self.open
 
     @invariant()
     def the_disk_is_asked_for_what_was_accepted_and_nothing_else(self) -> None:
-        wanted = [signed(document, SECRETS[self.root]) for document, _ in self.asked]
+        wanted = [signed(document, SECRETS[self.root]) for document in self.asked]
         assert [change.blob for change, _ in self.disk.asked] == wanted
 
     def teardown(self) -> None:
+        with contextlib.closing(self.loop):
+            self.recover()
+
+    def recover(self) -> None:
         """A disk that works again gets what was accepted, and that counts."""
-        if not hasattr(self, "keys"):
-            return
-        for _ in range(8):
+        for _ in range(2):
             while self.asked:
                 self.disk_takes()
             while self.taken:
@@ -312,11 +328,10 @@ class Rule(RuleBasedStateMachine):
         assert self.accepted is None
         assert not self.open
         self.what_counts_is_what_the_rule_says()
-        self.loop.close()
 
 
 TestRule = Rule.TestCase
-TestRule.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRule.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 
 
 # --- on a real disk ---------------------------------------------------------------------------------------
@@ -382,6 +397,26 @@ async def test_a_disk_that_does_not_take_it_leaves_the_former_in_force(tmp_path:
         home = run(store, local=Document(1, "old"))
         await home.hears(signed(V2, SECRETS[0]))
         assert home.stands == (1, "local")
+
+
+def test_of_two_that_wait_for_the_disk_the_one_it_did_not_take_is_tried_again() -> None:
+    loop, time = asyncio.new_event_loop(), Time()
+    with contextlib.closing(loop):
+        disk = Disk(loop)
+        keys = keys_of(disk, Events(), None, time=time)
+        keys.message(Inbound(1, "keys", signed(V2, SECRETS[0]), True))
+        keys.message(Inbound(2, "keys", signed(Document(3, "new"), SECRETS[0]), True))
+        disk.takes()
+        disk.answers()
+        disk.fails()
+        assert keys.ring().version == 2
+        keys.look()
+        assert disk.asked == [], "not at once"
+        time.s += 5
+        keys.look()
+        disk.takes()
+        disk.answers()
+        assert keys.ring().version == 3
 
 
 # --- what is told -----------------------------------------------------------------------------------------

@@ -694,6 +694,19 @@ async def test_where_nothing_is_retained_first_the_rest_is_asked_for_after_a_whi
         await until(lambda: home.ups)
 
 
+async def test_a_line_that_breaks_while_what_is_retained_is_awaited_is_made_again() -> None:
+    home = Home()
+    first = (Subscription("down", first=True), Subscription("rest"))
+    pace = dataclasses.replace(PACE, retained_s=3600.0)
+    async with ScriptedBroker().listening() as broker, linked(home, broker.port, *first, pace=pace):
+        await until(lambda: broker.of(SUBSCRIBE))
+        assert broker.writer is not None
+        broker.writer.close()
+        await until(lambda: len(broker.of(SUBSCRIBE)) == 2)
+        broker.publish(1, b"kept", retain=True)
+        await until(lambda: home.ups)
+
+
 async def test_a_refused_first_subscription_is_not_waited_for() -> None:
     home = Home()
     first = (Subscription("a", first=True), Subscription("b"))

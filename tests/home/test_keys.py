@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +155,25 @@ async def test_what_was_sent_while_the_home_was_away_is_judged_by_the_keys_sent_
 
 
 @beside
-async def test_a_home_for_which_nothing_is_retained_waits_a_little_and_takes_the_local_file(
+async def test_where_nothing_is_retained_the_local_file_counts_and_a_newer_one_by_a_reload(
     folder: Path,
 ) -> None:
     async with House(folder) as house:
         aggregator, old = house.aggregator, house.aggregator.keys[KID]
         house.config["security"]["root"] = aggregator.root_x
-        await house.start()
+        pid = await house.start()
         await _taken(house, old)
         assert _in_force(aggregator) == {"version": 1, "source": "local"}
         await _rotated(house, 2)
+
+        new = aggregator.trust(NEW)
+        (folder / "keys.json").write_text(aggregator.trust_store(3))
+        os.kill(pid, signal.SIGHUP)
+        await house.until(lambda: _events(aggregator, "security", f"3 in force: {NEW} came"), "the file's")
+        await _taken(house, new)
+        house.config["security"]["root"] = Aggregator(SITE, 0).root_x
+        house.write()
+        os.kill(pid, signal.SIGHUP)
+        await house.until(lambda: "a restart is needed" in house.output, "another root is for a restart")
+        assert "security.root" in house.output
+        await _taken(house, new)
