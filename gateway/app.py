@@ -159,6 +159,9 @@ class Daemon:
             default_end_delay_s=config.delays.default_end_s,
             plug_notice_s=config.services.plug_notice_s,
             tells_soc=frozenset(name for name, section in config.sections.items() if section.tells_soc),
+            delays_itself=frozenset(
+                name for name, section in config.sections.items() if section.delays_itself
+            ),
             simple_w=config.services.simple.caps_w,
         )
 

@@ -206,6 +206,11 @@ def _instruction(
         start_most_s = end_most_s = 0  # hands are not staggered
     takers = [asset for asset in home.assets if asset.id in assets]
     steps = _steps(order, takers, home, _starts_no_earlier_than(in_force, now))
+    undelayed = home.delays_itself.intersection(assets)
+    if undelayed.issuperset(assets):
+        end_most_s = 0
+        if not any(step.kind is Kind.CAP for step in steps):
+            start_most_s = 0  # it may begin to charge
     start_delay_s = delay_s(draws.start, start_most_s)
     if runs := _running(in_force, steps, now):
         start_delay_s = runs.start_delay_s
@@ -221,6 +226,7 @@ def _instruction(
         start_delay_s,
         delay_s(draws.end, end_most_s),
         vector=order.vector,
+        undelayed=undelayed,
     )
 
 

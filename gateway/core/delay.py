@@ -40,8 +40,10 @@ def waiting(entry: Entry) -> frozenset[str]:
     """The assets that a delay of the entry, if one runs, keeps waiting."""
     ends = {Status.SUCCEEDED, Status.REVOKED}
     waits = [e for e in entry.lives if (not e.status.is_end if entry.is_open else e.status in ends)]
-    held = entry.instruction.scope.assets if entry.instruction else ()
-    return frozenset(life.asset for life in waits if life.asset in held)
+    if (instruction := entry.instruction) is None:
+        return frozenset()
+    prompt = frozenset[str]() if entry.is_open else instruction.undelayed
+    return frozenset(life.asset for life in waits if life.asset in instruction.scope.assets) - prompt
 
 
 def skip(book: Book, ids: Iterable[str], now: Now) -> Decided:

@@ -34,8 +34,8 @@ class Home:
     `allow_excludes` names services whose exclusions are lifted for a trial; `plug_notice_s` is the notice
     before a plug is switched, by services that give one. Delays are the bounds of a
     draw in seconds where the instruction names none: the start's for `routine` only, the end's for both.
-    `tells_soc`: the cars whose SoC can be known. `simple_w`: the caps that levels 1, 2 and 3 of SIMPLE mean,
-    for `site` and by class.
+    `tells_soc`: the cars whose SoC can be known. `delays_itself`: what has a random delay of its own.
+    `simple_w`: the caps that levels 1, 2 and 3 of SIMPLE mean, for `site` and by class.
     """
 
     assets: tuple[Asset, ...] = ()
@@ -45,6 +45,7 @@ class Home:
     default_end_delay_s: int = 600
     plug_notice_s: int = PLUG_NOTICE_S
     tells_soc: frozenset[str] = frozenset()
+    delays_itself: frozenset[str] = frozenset()
     simple_w: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 

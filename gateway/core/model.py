@@ -517,7 +517,8 @@ class Instruction:
 
     `start_delay_s` shifts the start and every step inside; `end_delay_s` holds a return upwards back
     at the end. Both are drawn once by the shell and journalled. `ended` names assets whose life ended
-    early (revoked or opted out). A manual one moves nothing: it is never in force.
+    early (revoked or opted out). `undelayed` names those that return at once: their chargers wait at random
+    themselves. A manual one moves nothing: it is never in force.
     """
 
     id: str
@@ -532,6 +533,7 @@ class Instruction:
     end_delay_s: int = 0
     ended: frozenset[str] = frozenset()
     vector: Vector = Vector.AUTOMATED
+    undelayed: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:

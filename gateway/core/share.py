@@ -247,7 +247,9 @@ def _parts(
 
 
 def _members(snapshot: Snapshot, moment: InForce) -> list[Asset]:
-    return [asset for asset in snapshot.assets if moment.instruction.is_of(asset.id)]
+    instruction = moment.instruction
+    found = [asset for asset in snapshot.assets if instruction.is_of(asset.id)]
+    return [a for a in found if a.id not in instruction.undelayed] if moment.returning else found
 
 
 def _drawn_by_others_w(snapshot: Snapshot, members: list[Asset]) -> float:

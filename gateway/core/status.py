@@ -37,7 +37,10 @@ def report(entry: Entry) -> Report:
 
 
 def _line(entry: Entry, life: Life) -> Reported:
-    instruction = entry.instruction
+    delay_s = end_delay_s = 0
+    if instruction := entry.instruction:
+        delay_s = instruction.start_delay_s
+        end_delay_s = 0 if life.asset in instruction.undelayed else instruction.end_delay_s
     return Reported(
         life.status,
         asset=life.asset,
@@ -47,8 +50,8 @@ def _line(entry: Entry, life: Life) -> Reported:
         text=life.text,
         limit_w=life.limit_w,
         measured_w=life.measured_w,
-        delay_s=instruction.start_delay_s if instruction else 0,
-        end_delay_s=instruction.end_delay_s if instruction else 0,
+        delay_s=delay_s,
+        end_delay_s=end_delay_s,
     )
 
 

@@ -31,7 +31,7 @@ class Unreadable(Exception):
 
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (18, Memory),
-    "entry": (4, Entry),
+    "entry": (5, Entry),
     "meter": (1, Meter),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
@@ -158,6 +158,11 @@ def _with_level(body: Any) -> Any:
     return _each_step(body, {"level": None})
 
 
+def _with_delays_of_its_own(body: Any) -> Any:
+    """Before a charger's own random delay took the place of ours at an instruction's end."""
+    return _each_step(body, {}, undelayed=[])
+
+
 def _each_asset(body: Any, **new: Any) -> Any:
     """The memory with new fields in what it knows of each asset."""
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
@@ -193,6 +198,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("entry", 1): _with_vector,
     ("entry", 2): _with_answer,
     ("entry", 3): _with_level,
+    ("entry", 4): _with_delays_of_its_own,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

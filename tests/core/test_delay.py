@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.core import consent
 from gateway.core.book import decide_pending, open_instructions
 from gateway.core.delay import Delay, running, skip, waiting
-from gateway.core.life import Book, Draws, Evidence, Status, restored
+from gateway.core.life import Book, Draws, Entry, Evidence, Status, restored
 from gateway.core.model import Kind, Op
 from gateway.core.progress import progress
 from tests.core.dispatching import HOME, HOUR, UTC, at, given, order, plan, seen, take
@@ -108,6 +109,37 @@ def test_the_delay_of_a_return_runs_from_the_end() -> None:
     assert of(book, HOUR) == Delay(0, 300, of_return=True)
     assert of(book, HOUR + 258) == Delay(258, 42, of_return=True)
     assert of(book, HOUR + 300) is None
+    assert waiting(book.current["i1"]) == {"hp"}
+
+
+def test_what_waits_at_random_itself_has_no_delay_of_ours_where_it_begins_to_charge() -> None:
+    """Not beside others, nor alone; a start that holds it is delayed all the same."""
+    home = replace(HOME, delays_itself=frozenset({"ev"}))
+    delays = {"start": 0.0, "start_delay": 600, "end_delay": 600, "service": "bm"}
+
+    def taken(kind: Kind, *targets: str) -> Entry:
+        message = order(**delays, targets=targets, kind=kind, value=2000.0)
+        return take(Book(), message, home=home, draws=HALF).book.current["i1"]
+
+    both = taken(Kind.CAP, "class:ev", "asset:hp")
+    assert {line.asset: line.end_delay_s for line in both.told if line.asset} == {"ev": 0, "hp": 300}
+    alone = taken(Kind.CAP, "asset:ev").instruction
+    raised = taken(Kind.FLOOR, "asset:ev").instruction
+    assert alone
+    assert raised
+    assert (alone.start_delay_s, alone.end_delay_s) == (300, 0)
+    assert (raised.start_delay_s, raised.end_delay_s) == (0, 0)
+
+
+def test_what_waits_at_random_itself_is_not_among_what_a_return_keeps_waiting() -> None:
+    home = replace(HOME, delays_itself=frozenset({"ev"}))
+    message = order(**{**DELAYED, "service": "bm"}, targets=("asset:ev", "asset:hp"))
+    book = take(Book(), message, home=home, draws=HALF).book
+    assert waiting(book.current["i1"]) == {"ev", "hp"}
+    parts = plan(given(), given("ev"))
+    for second in (300, 301, 302, HOUR - 1, HOUR):
+        both = {**seen(0.0), **seen(0.0, asset="ev")}
+        book = progress(book, parts, both, home, at(second)).book
     assert waiting(book.current["i1"]) == {"hp"}
 
 

@@ -454,6 +454,15 @@ def test_an_end_delay_holds_the_return_upwards_back() -> None:
     assert held(decide(home(instructions=(cap(0, "heat", end=UTC - 60, end_delay_s=60),)))) is None
 
 
+def test_what_waits_at_random_itself_returns_at_once_and_the_others_later() -> None:
+    own = frozenset({"ev"})
+    ended = cap(0, "heat", "ev", end=UTC - 10, end_delay_s=60, undelayed=own)
+    plan = decide(home(PUMP, CHARGER, instructions=(ended,), limits={}))
+    assert (held(plan), held(plan, "ev")) == (0, None)
+    runs = replace(ended, steps=(replace(ended.steps[0], end_utc_s=UTC + 10),))
+    assert held(decide(home(PUMP, CHARGER, instructions=(runs,), limits={})), "ev") == 0
+
+
 def test_a_clock_stepped_back_cannot_lengthen_what_has_begun() -> None:
     snapshot = home(instructions=(cap(0, "heat", end=UTC + 100),))
     memory = remember(snapshot, decide(snapshot))

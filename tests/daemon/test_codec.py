@@ -204,7 +204,7 @@ def test_an_instruction_from_before_it_said_who_carries_it_out_is_automated() ->
     entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
     _, body = json.loads(encode("entry", entry))
     del body["instruction"]["vector"], body["instruction"]["steps"][0]["soc"], body["agreed"]
-    del body["instruction"]["steps"][0]["level"]
+    del body["instruction"]["steps"][0]["level"], body["instruction"]["undelayed"]
     assert decode("entry", json.dumps([1, body]).encode()) == entry
     _, stop = json.loads(encode("entry", replace(entry, instruction=None)))
     del stop["agreed"]
@@ -223,8 +223,17 @@ def test_an_instruction_from_before_levels_came_of_none() -> None:
     instruction = Instruction("i1", 0, "bm", "response", 0, 0.5, Scope(("site",), ("ev",), True), (step,))
     entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
     _, body = json.loads(encode("entry", entry))
-    del body["instruction"]["steps"][0]["level"]
+    del body["instruction"]["steps"][0]["level"], body["instruction"]["undelayed"]
     assert decode("entry", json.dumps([3, body]).encode()) == entry
+
+
+def test_an_instruction_from_before_a_charger_could_wait_itself_delays_all() -> None:
+    step = Step(1.0, 2.0, Kind.CAP, 1400)
+    instruction = Instruction("i1", 0, "bm", "response", 0, 0.5, Scope(("site",), ("ev",), True), (step,))
+    entry = Entry("i1", 0, "ab", 0.5, 1.5, instruction=instruction)
+    _, body = json.loads(encode("entry", entry))
+    del body["instruction"]["undelayed"]
+    assert decode("entry", json.dumps([4, body]).encode()) == entry
 
 
 WRITTEN_BY_VERSION_2 = (
