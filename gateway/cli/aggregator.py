@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.aggregator.broker import Broker
     from gateway.aggregator.heard import Heard
 
-NOT_DONE, WRONG_USAGE, NO_BROKER, NO_ANSWER = 1, 2, 3, 4
+NOT_DONE, WRONG_USAGE, NO_BROKER, NO_ANSWER, IN_PART = 1, 2, 3, 4, 5
 USER, PASSWORD = "HOMEFLEX_BROKER_USER", "HOMEFLEX_BROKER_PASSWORD"
 
 app = typer.Typer(
@@ -376,6 +376,56 @@ def ack(
         _run(talk.take_in(settings, site, book, note, every_s=seconds(every), lasts_s=lasts_s))
 
 
+@app.command(epilog="Example: homeflex aggregator convert event.json --site home-7f3a --service tcm")
+def convert(
+    file: Annotated[Path, typer.Argument(help="An OpenADR 3.1 event object, as JSON.")],
+    site: OneSite,
+    service: Annotated[
+        str, typer.Option(help="bm, tcm, dfs, sustain, secure, or a name of your own.")
+    ] = "trial",
+    service_class: Annotated[str, typer.Option("--class", help="response or routine.")] = "response",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TARGET", help="What a target of the event is here, as group-1=class:ev."),
+    ] = None,
+    revision: Annotated[int, typer.Option(help="Higher than the last of this event.")] = 0,
+    start_delay: Annotated[str | None, typer.Option(help="Start at random within so long; 0s: none.")] = None,
+    end_delay: Annotated[str | None, typer.Option(help="Let go at random within so long; 0s: none.")] = None,
+    expires: Annotated[str, typer.Option(help="How long it may be under way.")] = "10m",
+    as_json: AsJson = False,
+) -> None:
+    """Turn an OpenADR 3.1 event into instructions, a body a line, for `send FILE`; nothing is sent.
+
+    What is refused is told with why, and is in none of them: exit code 1 if nothing is left, 5 if something
+    is. This is no OpenADR client or server.
+    """
+    from gateway.aggregator import openadr
+
+    with _told(as_json):
+        meant = dict(_pair(one) for one in target or [])
+        receiver = openadr.Receiver(
+            site,
+            time.time(),
+            service,
+            service_class,
+            meant,
+            revision,
+            seconds(expires),
+            _duration(start_delay),
+            _duration(end_delay),
+        )
+        found = openadr.convert(json.loads(file.read_text(encoding="utf-8")), receiver)
+    refused = [asdict(one) for one in found.refused]
+    if as_json:
+        typer.echo(json.dumps({"instructions": found.bodies, "refused": refused}, ensure_ascii=False))
+    else:
+        for body in found.bodies:
+            typer.echo(json.dumps(body, ensure_ascii=False))
+        for one in found.refused:
+            typer.echo(f"refused  {one.field}: {one.why}", err=True)
+    raise typer.Exit((IN_PART if found.bodies else NOT_DONE) if refused else 0)
+
+
 # --- what the commands share ------------------------------------------------------------------------------
 
 
@@ -467,6 +517,13 @@ def _moment(text: str, now_utc_s: float) -> float:
     if text == "now":
         return now_utc_s
     return now_utc_s + seconds(text[1:]) if text.startswith("+") else utc_s_of(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, meant = text.rpartition("=")
+    if not sign:
+        raise ValueError(f"--target {text}: group-1=class:ev would be right")
+    return name, meant
 
 
 def _duration(text: str | None) -> str | None:

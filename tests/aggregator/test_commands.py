@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from gateway.aggregator.heard import line_of
 from gateway.cli.main import app
 from gateway.wire.keys import parse_keys
+from gateway.wire.order import parse_order
+from tests.aggregator.openadr_guide import EXAMPLES
 from tests.aggregator.streams import Step, readings, telemetry
 from tests.fakes.mosquitto import free_port
 
@@ -139,3 +141,22 @@ def test_an_open_home_plays_no_scenes() -> None:
     done = CliRunner().invoke(app, ["demo", "--open", "keys.json", "--sabotage", "1"], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert "--open plays no scenes" in done.output
+
+
+def test_an_event_becomes_bodies_and_refusals(folder: Path) -> None:
+    taken = EXAMPLES["8.5-1"]
+    for name, event in (("whole", taken), ("part", EXAMPLES["8.10.1-1"]), ("none", EXAMPLES["8.1-1"])):
+        (folder / f"{name}.json").write_text(json.dumps(event))
+    (folder / "nonsense.json").write_text("hello")
+    whole = aggregator("convert", "whole.json", "--site", SITE, "--start-delay", "0s")
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    assert parse_order(whole.stdout.encode(), SITE).start_delay_max_s == 0
+    part = aggregator("convert", "part.json", "--site", SITE, "--json")
+    said = json.loads(part.stdout)
+    assert (part.exit_code, len(said["instructions"])) == (5, 1)
+    assert [one["field"] for one in said["refused"]] == ["intervals[0].payloads[1].type"]
+    none = aggregator("convert", "none.json", "--site", SITE)
+    assert (none.exit_code, none.stdout) == (1, "")
+    assert none.stderr.startswith("refused  intervals[0].payloads[0].type: ALERT_GRID_EMERGENCY")
+    assert aggregator("convert", "nonsense.json", "--site", SITE).exit_code == 2
+    assert aggregator("convert", "whole.json", "--site", SITE, "--target", "x").exit_code == 2
