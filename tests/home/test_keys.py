@@ -63,14 +63,18 @@ async def test_keys_rotate_without_a_refusal_and_what_went_never_comes_back(fold
         aggregator, old = house.aggregator, house.aggregator.keys[KID]
         house.config["security"]["root"] = aggregator.root_x
         await aggregator.send_keys(1)  # the same as the local file's
-        await house.start()
+        pid = await house.start()
         await house.until(lambda: aggregator.all("state"), "it says who it is")
         assert _in_force(aggregator) == {"version": 1, "source": "local"}
         assert "homeflex.keys.v1" in aggregator.all("state")[-1]["accepts"]
         before = await _taken(house, old)
 
         new = aggregator.trust(NEW, not_after="2090-01-01T00:00:00Z")
-        await _rotated(house, 2)
+        os.kill(pid, signal.SIGSTOP)  # so that it reads both at once, before the disk can have the keys
+        await aggregator.send_keys(2)
+        sent = await _sent(house, new)
+        os.kill(pid, signal.SIGCONT)
+        await house.until(lambda: _reception(aggregator, sent.id) == ["OK"], "the new key counts at once")
         (came,) = _events(aggregator, "security", "in force")
         assert came["text"] == f"trust store version 2 in force: {NEW} came"
         assert came["severity"] == "info"
