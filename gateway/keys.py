@@ -11,23 +11,16 @@ from gateway.daemon.keys import Held
 from gateway.wire.keys import Root, TrustedKey
 
 DAY_S = 86_400
-GROUP, SHOWN = 4, 16  # of a fingerprint's hexadecimal: enough for two people on the telephone
 
 
 def told(root: Root | None, held: Held | None, zone: ZoneInfo, utc_s: float | None) -> TrustedKeys:
     """The answer; `utc_s` None: the clock is not trusted."""
     return {
-        "root": fingerprint(root) if root else None,
+        "root": root.fingerprint if root else None,
         "version": held.ring.version if held else None,
         "source": held.source.value if held else None,
         "keys": [_line(key, zone, utc_s) for key in held.ring.trusted.values()] if held else [],
     }
-
-
-def fingerprint(root: Root) -> str:
-    """The beginning of the root's fingerprint, in groups."""
-    shown = root.fingerprint[:SHOWN]
-    return " ".join(shown[at : at + GROUP] for at in range(0, SHOWN, GROUP))
 
 
 def _line(key: TrustedKey, zone: ZoneInfo, utc_s: float | None) -> KeyLine:

@@ -81,8 +81,10 @@ class Root:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the key's 32 bytes, in hexadecimal: what two people compare."""
-        return hashlib.sha256(urlsafe_b64decode(self.x.encode())).hexdigest()
+        """What two people compare on the telephone: the beginning of the SHA-256 of the key's 32 bytes, 16
+        hexadecimal digits in groups of four."""
+        digits = hashlib.sha256(urlsafe_b64decode(self.x.encode())).hexdigest()
+        return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
 
 
 def root_of(x: str) -> Root:
