@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from gateway.aggregator.heard import of_lines
-from gateway.cli import aggregator
+from gateway.cli import exchange
 from gateway.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -174,9 +174,9 @@ def test_the_page_tells_the_exit_codes_of_the_help() -> None:
     told = [int(code) for code in re.findall(r"^\| (\d) \|", PAGE, re.M)]
     assert told == [
         0,
-        aggregator.NOT_DONE,
-        aggregator.WRONG_USAGE,
-        aggregator.NO_BROKER,
-        aggregator.NO_ANSWER,
-        aggregator.IN_PART,
+        exchange.NOT_DONE,
+        exchange.WRONG_USAGE,
+        exchange.NO_BROKER,
+        exchange.NO_ANSWER,
+        exchange.IN_PART,
     ]

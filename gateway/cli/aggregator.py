@@ -6,28 +6,41 @@ time; 5 done in part.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import aggregator_keys
+from gateway.cli.exchange import (
+    IN_PART,
+    NOT_DONE,
+    AnySite,
+    AsJson,
+    BrokerUrl,
+    Ca,
+    Cert,
+    CertKey,
+    Lasting,
+    Login,
+    OneSite,
+    broker_at,
+    delay,
+    run,
+    say,
+    teller,
+    told,
+)
 from gateway.cli.span import seconds
-from gateway.wire.moment import duration_of, utc_s_of
+from gateway.wire.moment import utc_s_of
 
 if TYPE_CHECKING:
-    from gateway.aggregator.broker import Broker
     from gateway.aggregator.heard import Heard
-
-NOT_DONE, WRONG_USAGE, NO_BROKER, NO_ANSWER, IN_PART = 1, 2, 3, 4, 5
-USER, PASSWORD = "HOMEFLEX_BROKER_USER", "HOMEFLEX_BROKER_PASSWORD"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,136 +49,9 @@ app = typer.Typer(
     "is missing; 2 wrong usage; 3 no broker; 4 no answer in time; 5 done in part.",
     epilog="Example: homeflex aggregator watch --broker mqtt://127.0.0.1:1883",
 )
-keys_app = typer.Typer(
-    no_args_is_help=True,
-    help="Keys that sign, and the trust stores that make homes believe them.",
-    epilog="Example: homeflex aggregator keys new --kid agg-2026-11",
-)
-app.add_typer(keys_app, name="keys")
+app.add_typer(aggregator_keys.app, name="keys")
 
-AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON, one object a line.")]
-BrokerUrl = Annotated[
-    str,
-    typer.Option(
-        "--broker",
-        envvar="HOMEFLEX_BROKER",
-        help="mqtts://host:8883; plain mqtt:// only to this machine.",
-    ),
-]
-Ca = Annotated[
-    Path | None, typer.Option(help="Authority of the broker's certificate (PEM); else the system's.")
-]
-Cert = Annotated[Path | None, typer.Option(help="Our own certificate (PEM), with --key.")]
-CertKey = Annotated[Path | None, typer.Option("--key", help="The key of --cert (PEM).")]
-Login = Annotated[
-    Path | None,
-    typer.Option(help=f"A file with user and password, a line each; else ${USER} and ${PASSWORD}."),
-]
-OneSite = Annotated[str, typer.Option("--site", help="Which home.")]
-AnySite = Annotated[str, typer.Option("--site", help="Which home; + is all.")]
-Lasting = Annotated[str | None, typer.Option("--for", help="Stop after so long: 90s, 30m, 2h, 1d.")]
 Value = str | None
-ResultT = TypeVar("ResultT")
-
-
-@keys_app.command("new", epilog="Example: homeflex aggregator keys new --kid agg-2026-11 --valid 90d")
-def keys_new(
-    kid: Annotated[str | None, typer.Option(help="Its name in the header of what it signs.")] = None,
-    root: Annotated[
-        bool, typer.Option("--root", help="The root key, which signs trust stores only.")
-    ] = False,
-    role: Annotated[
-        str, typer.Option(help="What it may sign: dispatch, config, profiles or read.")
-    ] = "dispatch",
-    valid: Annotated[
-        str | None, typer.Option(help="For how long from now.", show_default="90d, a root key 3650d")
-    ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
-    as_json: AsJson = False,
-) -> None:
-    """Make an Ed25519 key: KID.json is private (mode 0600), KID.pub.json public; never overwritten."""
-    from gateway.aggregator import jwk
-
-    if root is (kid is not None):
-        raise typer.BadParameter("--root, or a --kid such as agg-2026-11")
-    if role not in jwk.ROLES:
-        raise typer.BadParameter(f"--role {role}: one of {', '.join(jwk.ROLES)}")
-    with _told(as_json):
-        lasts_s = seconds(valid or ("3650d" if root else "90d"))
-        key = jwk.Key.new(kid or jwk.ROOT, jwk.ROOT if root else role, time.time(), lasts_s)
-        private, public = jwk.save(key, folder)
-        facts = {
-            "private": str(private),
-            "public": str(public),
-            "x": key.x,
-            "notAfter": key.public["notAfter"],
-        }
-        text = f"{private} (private, keep it), {public} (public); {key.role} until {facts['notAfter']}"
-        _say(facts, f"{text}\n{_root_line(key.x)}" if root else text, as_json)
-
-
-@keys_app.command(
-    "sign",
-    epilog="Example: homeflex aggregator keys sign --root root.json --site home-7f3a agg-2026-11.pub.json",
-)
-def keys_sign(
-    files: Annotated[list[Path], typer.Argument(metavar="KEY...", help="Key files, public or private.")],
-    site: OneSite,
-    root: Annotated[Path | None, typer.Option(help="The root key's file; without it only --plain.")] = None,
-    version: Annotated[int, typer.Option(min=0, help="Higher than the last one the home took.")] = 1,
-    out: Annotated[Path, typer.Option(help="Where the signed trust store goes.")] = Path("keys.jws"),
-    plain: Annotated[Path | None, typer.Option(help="Also as plain JSON, for `security.keys`.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a home's trust store of these keys, whole: keys that are left out no longer count there."""
-    from gateway.aggregator import jwk
-
-    if root is None and plain is None:
-        raise typer.BadParameter(
-            "--root signs it for the topic `keys`, --plain writes the file at commissioning"
-        )
-    with _told(as_json):
-        document = jwk.trust_store(site, version, [jwk.load(file) for file in files])
-        facts: dict[str, Any] = {"site": site, "version": version}
-        said = [f"{site}: trust store version {version} of {len(files)} keys"]
-        if root is not None:
-            signer = jwk.load(root)
-            out.write_bytes(jwk.signed_trust_store(document, signer))
-            facts |= {"signed": str(out), "root": signer.x}
-            said += [f"signed: {out}; the home must pin the root in [security]:", _root_line(signer.x)]
-        if plain is not None:
-            plain.write_bytes(document + b"\n")
-            facts |= {"plain": str(plain)}
-            said += [f"plain, for `security.keys`: {plain}"]
-        _say(facts, "\n".join(said), as_json)
-
-
-@keys_app.command(
-    "publish", epilog="Example: homeflex aggregator keys publish keys.jws --broker mqtts://broker.example"
-)
-def keys_publish(
-    file: Annotated[Path, typer.Argument(help="A signed trust store, as `keys sign` writes it.")],
-    broker: BrokerUrl,
-    ca: Ca = None,
-    cert: Cert = None,
-    key: CertKey = None,
-    login: Login = None,
-    wait: Annotated[str, typer.Option(help="How long to wait until it is in force.")] = "15s",
-    as_json: AsJson = False,
-) -> None:
-    """Publish a signed trust store, retained, to the home it is made out to, and wait until it is in force.
-
-    A home that is away takes it when it is back: exit code 4, and nothing needs to be done again.
-    """
-    from gateway.aggregator import jwk, talk
-
-    with _told(as_json):
-        token = file.read_bytes().strip()
-        site, version = jwk.addressee(token)
-        settings = _broker(broker, ca, cert, key, login)
-        _run(talk.publish_keys(settings, site, version, token, wait_s=seconds(wait)))
-        facts = {"site": site, "version": version, "inForce": True}
-        _say(facts, f"{site}: trust store version {version} is in force", as_json)
 
 
 @app.command(
@@ -225,7 +111,7 @@ def send(
         )
     if follow and (stop_all or file is not None):
         raise typer.BadParameter("--follow is for one instruction composed here; `watch` follows the others")
-    with _told(as_json):
+    with told(as_json):
         now_utc_s = time.time()
         head = instruction.Head(
             site,
@@ -251,21 +137,21 @@ def send(
                     priority=priority,
                     serviceRef=ref,
                     vector="manual" if manual else None,
-                    startDelay=_duration(start_delay),
-                    endDelay=_duration(end_delay),
+                    startDelay=delay(start_delay),
+                    endDelay=delay(end_delay),
                 )
             )
         else:
             op = "stopAll" if stop_all else "cancel"
-            payload = instruction.written(instruction.stop_body(head, op, _duration(end_delay)))
+            payload = instruction.written(instruction.stop_body(head, op, delay(end_delay)))
         token = jwk.load(sign).signed(payload, instruction.SCHEMA)
-        ending = _run(
+        ending = run(
             talk.send(
-                _broker(broker, ca, cert, key, login),
+                broker_at(broker, ca, cert, key, login),
                 site,
                 payload,
                 token,
-                _teller(as_json),
+                teller(as_json),
                 wait_s=seconds(wait),
                 follow=follow,
             )
@@ -293,10 +179,10 @@ def watch(
     """
     from gateway.aggregator import talk
 
-    with _told(as_json):
-        tell = _teller(as_json, readings=readings)
+    with told(as_json):
+        tell = teller(as_json, readings=readings)
         lasts_s = seconds(for_) if for_ else None
-        ending = _run(talk.watch(_broker(broker, ca, cert, key, login), site, tell, lasts_s=lasts_s, id=id_))
+        ending = run(talk.watch(broker_at(broker, ca, cert, key, login), site, tell, lasts_s=lasts_s, id=id_))
     raise typer.Exit(ending or 0)
 
 
@@ -329,19 +215,19 @@ def verify(
     ledger = completeness.Ledger()
     if source is None and broker is None:
         raise typer.BadParameter("a FILE, or a --broker to listen to")
-    with _told(as_json):
+    with told(as_json):
         if source is not None:
             for heard in _lines_of(source):
                 if site in ("+", heard.site):
                     ledger.take(heard)
         elif broker is not None:
-            settings = _broker(broker, ca, cert, key, login)
-            _run(talk.watch(settings, site, ledger.take, lasts_s=seconds(for_)))
+            settings = broker_at(broker, ca, cert, key, login)
+            run(talk.watch(settings, site, ledger.take, lasts_s=seconds(for_)))
         verdicts = ledger.verdicts()
         for verdict in verdicts:
-            _say({**asdict(verdict), "whole": verdict.is_whole}, verdict.words, as_json)
+            say({**asdict(verdict), "whole": verdict.is_whole}, verdict.words, as_json)
         if not verdicts:
-            _say({"error": "nothing was heard"}, "nothing was heard that has a number", as_json)
+            say({"error": "nothing was heard"}, "nothing was heard that has a number", as_json)
     raise typer.Exit(0 if completeness.is_whole(verdicts) else NOT_DONE)
 
 
@@ -368,12 +254,12 @@ def ack(
     from gateway.aggregator import talk
 
     def note(line: str) -> None:
-        _say({"note": line}, line, as_json)
+        say({"note": line}, line, as_json)
 
-    with _told(as_json):
+    with told(as_json):
         book = talk.Book(folder)
-        settings, lasts_s = _broker(broker, ca, cert, key, login), seconds(for_) if for_ else None
-        _run(talk.take_in(settings, site, book, note, every_s=seconds(every), lasts_s=lasts_s))
+        settings, lasts_s = broker_at(broker, ca, cert, key, login), seconds(for_) if for_ else None
+        run(talk.take_in(settings, site, book, note, every_s=seconds(every), lasts_s=lasts_s))
 
 
 @app.command(epilog="Example: homeflex aggregator convert event.json --site home-7f3a --service tcm")
@@ -401,7 +287,7 @@ def convert(
     """
     from gateway.aggregator import openadr
 
-    with _told(as_json):
+    with told(as_json):
         meant = dict(_pair(one) for one in target or [])
         receiver = openadr.Receiver(
             site,
@@ -411,8 +297,8 @@ def convert(
             meant,
             revision,
             seconds(expires),
-            _duration(start_delay),
-            _duration(end_delay),
+            delay(start_delay),
+            delay(end_delay),
         )
         found = openadr.convert(json.loads(file.read_text(encoding="utf-8")), receiver)
     refused = [asdict(one) for one in found.refused]
@@ -426,66 +312,6 @@ def convert(
     raise typer.Exit((IN_PART if found.bodies else NOT_DONE) if refused else 0)
 
 
-# --- what the commands share ------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _told(as_json: bool) -> Iterator[None]:
-    """Errors in words, each with its exit code. Ctrl-C is how one stops listening."""
-    from gateway.aggregator.broker import NoBroker
-    from gateway.aggregator.jwk import BadKey
-    from gateway.aggregator.talk import NoAnswer
-
-    codes = {NoBroker: NO_BROKER, NoAnswer: NO_ANSWER, BadKey: WRONG_USAGE, ValueError: WRONG_USAGE}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-    except (NoBroker, NoAnswer, BadKey, ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        if as_json:
-            typer.echo(json.dumps({"error": str(error)}))
-        else:
-            typer.echo(str(error), err=True)
-        raise typer.Exit(
-            next((c for kind, c in codes.items() if isinstance(error, kind)), NOT_DONE)
-        ) from None
-
-
-def _run(conversation: Coroutine[Any, Any, ResultT]) -> ResultT:
-    return asyncio.run(conversation)
-
-
-def _broker(url: str, ca: Path | None, cert: Path | None, key: Path | None, login: Path | None) -> Broker:
-    from gateway.aggregator.broker import Broker
-
-    user: tuple[str | None, str | None] = (os.environ.get(USER), os.environ.get(PASSWORD))
-    if login is not None:
-        lines = login.read_text(encoding="utf-8").splitlines()
-        if len(lines) != 2:
-            raise ValueError(f"{login} must have two lines: the user, the password")
-        user = lines[0], lines[1]
-    return Broker.at(url, ca=ca, certificate=cert, key=key, login=user)
-
-
-def _teller(as_json: bool, *, readings: bool = False) -> Callable[[Heard], None]:
-    from gateway.aggregator.heard import line_of
-    from gateway.aggregator.telling import Changes
-
-    changes = Changes()
-
-    def tell(heard: Heard) -> None:
-        if as_json:
-            typer.echo(line_of(heard))
-        else:
-            for line in changes.lines(heard, readings=readings):
-                typer.echo(line)
-        sys.stdout.flush()  # also into a pipe, line by line
-
-    return tell
-
-
 def _lines_of(source: Path) -> Iterable[Heard]:
     from gateway.aggregator.heard import of_lines
 
@@ -496,14 +322,6 @@ def _lines_of(source: Path) -> Iterable[Heard]:
     for file in files:
         with file.open(encoding="utf-8") as opened:
             yield from of_lines(opened)
-
-
-def _say(facts: object, text: str, as_json: bool) -> None:
-    typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
-
-
-def _root_line(x: str) -> str:
-    return f'root = "{x}"'
 
 
 def _numbers(text: str) -> list[float]:
@@ -524,7 +342,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise ValueError(f"--target {text}: group-1=class:ev would be right")
     return name, meant
-
-
-def _duration(text: str | None) -> str | None:
-    return None if text is None else duration_of(int(seconds(text)))
