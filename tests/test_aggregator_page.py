@@ -144,6 +144,8 @@ def _assert_told(said: dict[str, str]) -> None:
     assert "must be 0 to 1" in of("--soc 80")
     assert re.search(r"whole    demo-home  telemetry:ev: [1-9]", of("verify"))
     assert "version 2 is in force" in of("keys publish")
+    (fingerprint,) = re.findall(r"fingerprint (.+)", of("--version 2"))
+    assert fingerprint in of("homeflex keys")
     assert re.search(r"r0 OK", of("--stop-all"))
     assert '"values": [8.0]' in of("convert")
     assert "refused  intervals[0].payloads[1].type: EXPORT_CAPACITY_LIMIT" in of("convert")

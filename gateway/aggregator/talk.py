@@ -25,6 +25,7 @@ Tell = Callable[[Heard], None]
 Note = Callable[[str], None]
 
 _WATERMARKS = "watermarks.json"
+_LONGEST_LINE_BYTES = 4 * 1024 * 1024  # the contract's largest message with every character escaped
 
 
 class NoAnswer(Exception):
@@ -145,6 +146,8 @@ class Book:
         self._folder = folder
         self._state = folder / _WATERMARKS
         folder.mkdir(parents=True, exist_ok=True)
+        for last in sorted(folder.glob("*.jsonl"))[-1:]:
+            _mend(last)
         self._holding = Holding.restored(self._state.read_text()) if self._state.exists() else Holding()
         self._waiting: list[Heard] = []  # no more than comes between two saves
 
@@ -179,6 +182,15 @@ class Book:
             f"{site} {log}: {first} to {last} are lost: no ack brought them"
             for site, log, first, last in lost
         ]
+
+
+def _mend(file: Path) -> None:
+    """Cut off what a crash left of a line: its message is in no watermark and comes again."""
+    with file.open("r+b") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size - _LONGEST_LINE_BYTES))
+        tail = opened.read()
+        opened.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
 
 
 async def _acknowledge(line: list[Connection], book: Book, note: Note, every_s: float) -> None:

@@ -131,4 +131,7 @@ def keys_publish(
 
 
 def _root_line(x: str) -> str:
-    return f'root = "{x}"'
+    """For `[security]`; the fingerprint is what `homeflex keys` shows on the hub, to compare."""
+    from gateway.wire.keys import root_of
+
+    return f'root = "{x}"  # fingerprint {root_of(x).fingerprint}'

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,10 @@ def test_keys_from_nothing_to_a_trust_store(folder: Path) -> None:
 def test_the_line_for_the_configuration_is_printed() -> None:
     made = aggregator("keys", "new", "--root")
     x = json.loads(Path("root.pub.json").read_text())["x"]
-    assert f'root = "{x}"' in made.stdout.splitlines()
+    digits = hashlib.sha256(base64.urlsafe_b64decode(x + "=")).hexdigest()
+    shown = " ".join(digits[at : at + 4] for at in (0, 4, 8, 12))
+    assert made.stdout.splitlines()[-1] == f'root = "{x}"  # fingerprint {shown}'
+    assert tomllib.loads(made.stdout.splitlines()[-1]) == {"root": x}
 
 
 @pytest.mark.parametrize(

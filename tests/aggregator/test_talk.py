@@ -244,6 +244,23 @@ def test_watermarks_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "watermarks.json").read_text() == "mine"
 
 
+@pytest.mark.parametrize("torn", ["", '{"topic": "homeflex/v1/ho', "{}\n{"])
+def test_a_crash_in_the_middle_of_a_line_costs_that_line_and_no_other(tmp_path: Path, torn: str) -> None:
+    stream = readings([Step(1, 0, False)] * 3)
+    book = talk.Book(tmp_path)
+    book.take(telemetry(*stream[:2]))
+    book.save(0.0)
+    (file,) = tmp_path.glob("*.jsonl")
+    whole = file.read_text()
+    file.write_text(whole + torn)
+    book = talk.Book(tmp_path)
+    book.take(telemetry(stream[2]))
+    book.save(0.0)
+    lines = file.read_text().removeprefix(whole + torn.rpartition("\n")[0]).strip().splitlines()
+    (kept,) = of_lines(lines)
+    assert kept.body["points"]["ev"]["readings"][0]["seq"] == 3
+
+
 def test_nothing_is_in_the_watermarks_that_is_not_in_a_file(tmp_path: Path) -> None:
     book = talk.Book(tmp_path)
     book.take(telemetry(*readings([Step(1, 0, False)] * 3), at_utc_s=1_795_453_237.0))
