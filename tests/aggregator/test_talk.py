@@ -140,10 +140,12 @@ async def test_keys_are_retained_and_waited_for_until_they_are_in_force(broker: 
 
 
 async def test_keys_that_the_broker_does_not_keep_are_told(tmp_path: Path) -> None:
-    acl = "topic write homeflex/v1/+/keys\ntopic read homeflex/v1/#\n"
-    with Mosquitto(tmp_path, acl=acl, extra=("retain_available false",)) as mosquitto:
+    """A broker that does not let us write acknowledges all the same."""
+    with Mosquitto(tmp_path, acl="topic read homeflex/v1/#\n") as mosquitto:
         broker = Broker.at(f"mqtt://127.0.0.1:{mosquitto.port}")
-        with pytest.raises((talk.NoAnswer, NoBroker)):
+        with pytest.raises(
+            talk.NoAnswer, match="does not keep it: may we write to homeflex/v1/home-7f3a/keys"
+        ):
             await talk.publish_keys(broker, SITE, 2, b"a.b.c", wait_s=0.5)
 
 
