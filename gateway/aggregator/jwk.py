@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.wire.keys import SCHEMA, parse_keys
+from gateway.wire.keys import ROOT_KID, SCHEMA, parse_keys
 from gateway.wire.moment import moment_of, utc_s_of
 from gateway.wire.reception import Unacceptable
 from gateway.wire.signature import new_private_key, public_x, sign
 
-ROOT = "root"
+ROOT = ROOT_KID
 """The key that signs trust stores and nothing else: its `kid` and its role in a file."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ROLES = ("dispatch", "config", "profiles", "read")

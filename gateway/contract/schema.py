@@ -149,6 +149,7 @@ _RULES: dict[type[BaseModel], Schema] = {
             for kind, value in _VALUES.items()
         )
     ),
+    keys.TrustedKey: {"allOf": [{"properties": {"kid": {"not": {"const": keys.ROOT_KID}}}}]},
     SetBody: {
         **_either(_PERIOD_ON_THE_EVENT, _PERIOD_ON_EVERY_INTERVAL),
         "allOf": [

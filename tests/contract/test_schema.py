@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from gateway.contract.page import pages
+from gateway.wire.keys import parse_keys
 from gateway.wire.message import decode
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Unacceptable
@@ -38,6 +39,7 @@ UNSAYABLE = {
     "intervals: must be at most 24 h in all",
     "intervals[1].intervalPeriod.start: must be the end of the interval before",
 }
+(STORE,) = (example for example in HERE if example["schema"] == "homeflex.keys.v1")
 UNSEEN: list[dict[str, object]] = [{"targets": ["asset:ev\n"]}]
 SAYABLE: list[dict[str, object]] = [{"revision": True}, {"issuedAt": "2026-11-23T23:59:60Z"}]
 
@@ -133,6 +135,30 @@ def test_what_a_dispatch_is_refused_for_the_schema_refuses_as_far_as_it_can_say(
 def test_a_stop_with_more_than_its_fields_does_not_fit(field: str) -> None:
     assert VALIDATORS[DISPATCH].is_valid({**STOP, "endDelay": "PT0S"})
     assert not VALIDATORS[DISPATCH].is_valid({**STOP, field: EXAMPLE[field]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": -1},
+        {"comment": "x"},
+        {"keys": GONE},
+        {"keys": [{**STORE["keys"][0], "kid": f"k{n}"} for n in range(33)]},
+        {"keys.0.kid": "root"},
+        {"keys.0.kid": ""},
+        {"keys.0.role": "root"},
+        {"keys.0.x": "AAAA"},
+        {"keys.0.d": "secret"},
+        {"keys.0.notBefore": "today"},
+    ],
+    ids=",".join,
+)
+def test_what_a_trust_store_is_refused_for_the_schema_refuses(changes: dict[str, object]) -> None:
+    name, body = STORE["schema"], changed(STORE, changes)
+    assert VALIDATORS[name].is_valid(STORE)
+    with pytest.raises(Unacceptable):
+        parse_keys(json.dumps(body).encode(), SITE)
+    assert not VALIDATORS[name].is_valid(body)
 
 
 @settings(max_examples=80)
