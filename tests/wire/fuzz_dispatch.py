@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TypeVar
 
 from gateway.core.model import Kind, Order
-from gateway.wire.keys import KeyRing
+from gateway.wire.keys import parse_keys
 from gateway.wire.message import encode
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Reception, Unacceptable
-from gateway.wire.signature import opened
+from gateway.wire.signature import opened, public_x, sign
 from gateway.wire.status import Status
 
 T = TypeVar("T")
 SITE = "home-7f3a"
+SCHEMA = "homeflex.dispatch.v1"
+SECRET = bytes(range(1, 33))
+RING = parse_keys(
+    json.dumps(
+        {
+            "schema": "homeflex.keys.v1",
+            "site": SITE,
+            "version": 1,
+            "keys": [
+                {
+                    "kid": "agg",
+                    "x": public_x(SECRET),
+                    "role": "dispatch",
+                    "notBefore": "2026-01-01T00:00:00Z",
+                    "notAfter": "2027-01-01T00:00:00Z",
+                }
+            ],
+        }
+    ).encode(),
+    SITE,
+)
 PARSED = {Reception.INVALID_MESSAGE, Reception.INVALID_CONTENT, Reception.TEMPORARY_ERROR}
 
 
 def fuzz_dispatch(data: bytes) -> None:
-    """Feed `data` to both doors of a dispatch: as a message nobody we trust signed, and as a body."""
+    """Feed `data` to each door of a dispatch: as a message nobody signed, as one we trust, and as a body."""
     body, refusal = _outcome(lambda: _opened(data))
     if refusal is None:
         assert body == data
     else:
         assert refusal.reception in {*PARSED, Reception.INVALID_SIGNATURE}
         assert (refusal.id, refusal.revision) == (None, None)
+    body, refusal = _outcome(lambda: _opened(sign(data, SECRET, "agg", SCHEMA)))
+    assert body == data if refusal is None else refusal.reception is Reception.TEMPORARY_ERROR
     order, refusal = _outcome(lambda: parse_order(data, SITE))
     if refusal is None:
         assert order is not None
@@ -35,6 +59,16 @@ def fuzz_dispatch(data: bytes) -> None:
         assert refusal.text.isprintable()
         assert len(refusal.text) < 2000
         _answer(refusal)
+
+
+def fuzz_token(token: bytes, payload: bytes) -> None:
+    """Feed what was the signed `payload`, and may have been scratched: it is still that, or refused."""
+    body, refusal = _outcome(lambda: _opened(token))
+    if refusal is None:
+        assert body == payload
+    else:
+        assert refusal.reception in {*PARSED, Reception.INVALID_SIGNATURE}
+        assert (refusal.id, refusal.revision) == (None, None)
 
 
 def _outcome(work: Callable[[], T]) -> tuple[T | None, Unacceptable | None]:
@@ -47,8 +81,8 @@ def _outcome(work: Callable[[], T]) -> tuple[T | None, Unacceptable | None]:
 def _opened(data: bytes) -> bytes:
     return opened(
         data,
-        KeyRing(),
-        schema="homeflex.dispatch.v1",
+        RING,
+        schema=SCHEMA,
         role="dispatch",
         utc_s=None,
         signatures_required=False,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.wire.signature import public_x
+from gateway.wire.signature import public_x, sign
 from tests.wire.bodies import EXAMPLE, STOP, set_bodies, written
-from tests.wire.fuzz_dispatch import fuzz_dispatch
+from tests.wire.fuzz_dispatch import SCHEMA, SECRET, fuzz_dispatch, fuzz_token
 from tests.wire.fuzz_keys import ROOT_SECRET, fuzz_keys
 from tests.wire.test_keys import KEY, STORE
 
@@ -43,6 +44,14 @@ TRUST_STORES = st.sampled_from(
 )
 
 
+def _scratched(draw: st.DrawFn, whole: bytes) -> bytes:
+    data = bytearray(whole)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        data[at : at + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))
+    return bytes(data)
+
+
 @st.composite
 def slips(draw: st.DrawFn, bodies: st.SearchStrategy[Any] = DISPATCHES) -> bytes:
     """A valid message with up to three values replaced, removed or doubled."""
@@ -67,15 +76,21 @@ def slips(draw: st.DrawFn, bodies: st.SearchStrategy[Any] = DISPATCHES) -> bytes
 @st.composite
 def scratched(draw: st.DrawFn, bodies: st.SearchStrategy[Any] = DISPATCHES) -> bytes:
     """A valid message with a few bytes overwritten, cut out or put in."""
-    data = bytearray(written(draw(bodies)))
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        data[at : at + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))
-    return bytes(data)
+    return _scratched(draw, written(draw(bodies)))
+
+
+@st.composite
+def tokens(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A signed message, a few of its bytes overwritten; and what was signed."""
+    payload = written(draw(DISPATCHES))
+    return _scratched(draw, sign(payload, SECRET, "agg", SCHEMA)), payload
 
 
 FEW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(
+    max_examples=2_000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+LONG_S = 600.0
 
 
 @FEW
@@ -96,20 +111,24 @@ def test_no_bytes_as_a_trust_store_raise_anything_but_the_documented_error(data:
     fuzz_keys(data)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(900)
-@MANY
-@given(st.binary(max_size=2000) | trust_stores())
-def test_no_bytes_as_a_trust_store_raise_anything_but_the_documented_error_for_long(data: bytes) -> None:
-    fuzz_keys(data)
+@FEW
+@given(tokens())
+def test_a_signed_message_is_what_was_signed_or_refused(scratched: tuple[bytes, bytes]) -> None:
+    fuzz_token(*scratched)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
-@MANY
-@given(st.binary(max_size=2000) | slips() | scratched())
-def test_no_bytes_raise_anything_but_the_documented_error_for_long(data: bytes) -> None:
-    fuzz_dispatch(data)
+@pytest.mark.timeout(2 * LONG_S)
+def test_for_ten_minutes_no_bytes_raise_anything_but_the_documented_errors() -> None:
+    rounds = (
+        MANY(given(st.binary(max_size=2000) | slips() | scratched())(fuzz_dispatch)),
+        MANY(given(st.binary(max_size=2000) | trust_stores())(fuzz_keys)),
+        MANY(given(tokens())(lambda scratched: fuzz_token(*scratched))),
+    )
+    ends_s = time.monotonic() + LONG_S
+    while time.monotonic() < ends_s:
+        for fuzz in rounds:
+            fuzz()
 
 
 @pytest.mark.parametrize(
