@@ -13,6 +13,7 @@ from gateway.wire.order import parse_order
 from gateway.wire.reception import Unacceptable
 
 SCHEMA = "homeflex.dispatch.v1"
+RETURNS_S = 3600  # the longest return is half of it; then the summary, also from a home that was away
 EXPIRES_S = 600  # how long an instruction may be under way before it is no longer to be accepted
 UNITS = {
     "IMPORT_CAPACITY_LIMIT": "KW",
@@ -97,6 +98,13 @@ def written(body: dict[str, Any]) -> bytes:
     except Unacceptable as error:
         raise ValueError(error.text) from None
     return payload
+
+
+def follows_s(payload: bytes, site: str, now_utc_s: float) -> float:
+    """How long it may take, from now on, until a home has told how what was `written` ended."""
+    order = parse_order(payload, site)
+    ends_utc_s = order.asks[-1].end_utc_s if order.asks else now_utc_s
+    return max(0.0, ends_utc_s - now_utc_s) + RETURNS_S
 
 
 def _there(fields: dict[str, Any]) -> dict[str, Any]:

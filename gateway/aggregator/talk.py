@@ -33,15 +33,23 @@ class NoAnswer(Exception):
 
 
 async def send(
-    broker: Broker, site: str, payload: bytes, token: bytes, tell: Tell, *, wait_s: float, follow: bool
+    broker: Broker,
+    site: str,
+    payload: bytes,
+    token: bytes,
+    tell: Tell,
+    *,
+    wait_s: float,
+    follow_s: float | None = None,
 ) -> Ending:
-    """Publish a signed dispatch and wait for its reception, or `follow` its instruction to the end.
+    """Publish a signed dispatch and wait for its reception, or follow its instruction to the end, for
+    `follow_s` at most.
 
     The answer to this very message is known by its digest.
 
     Raises:
         NoBroker: the broker cannot be reached, or is lost.
-        NoAnswer: no reception in `wait_s`.
+        NoAnswer: no reception in `wait_s`, or no end in `follow_s`.
     """
     digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
     async with connected(broker) as connection:
@@ -52,9 +60,11 @@ async def send(
         tell(reception)
         following = Following(str(reception.body.get("id")))
         following.take(reception.body)
-        if not follow or reception.body["reception"] != "OK":
+        if follow_s is None or reception.body["reception"] != "OK":
             return _received(reception, following)
-        return await _to_the_end(heard, following, tell)
+        async with _for(follow_s):
+            return await _to_the_end(heard, following, tell)
+        raise _no_end(following, follow_s)
 
 
 async def publish_keys(broker: Broker, site: str, version: int, token: bytes, *, wait_s: float) -> None:
@@ -103,8 +113,7 @@ async def watch(
             if following and following.ending is not None:
                 return following.ending
     if following:
-        last = ", ".join(f"{asset} {life}" for asset, life in following.lives.items()) or "none was heard"
-        raise NoAnswer(f"{id} had not ended after {lasts_s:g} s; the last word on it: {last}")
+        raise _no_end(following, lasts_s or 0.0)
     return None
 
 
@@ -232,6 +241,11 @@ async def _to_the_end(heard: AsyncIterator[Heard], following: Following, tell: T
         if _is_of(following, one):
             tell(one)
     return following.ending
+
+
+def _no_end(following: Following, after_s: float) -> NoAnswer:
+    last = ", ".join(f"{asset} {life}" for asset, life in following.lives.items()) or "none was heard"
+    return NoAnswer(f"{following.id} had not ended after {after_s:g} s; the last word on it: {last}")
 
 
 def _is_of(following: Following, heard: Heard) -> bool:

@@ -153,7 +153,7 @@ def send(
                 token,
                 teller(as_json),
                 wait_s=seconds(wait),
-                follow=follow,
+                follow_s=instruction.follows_s(payload, site, now_utc_s) if follow else None,
             )
         )
     raise typer.Exit(ending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.aggregator.instruction import UNITS, Head, set_body, stop_body, written
+from gateway.aggregator.instruction import UNITS, Head, follows_s, set_body, stop_body, written
 from gateway.core.model import Op, Vector
 from gateway.wire.order import parse_order
 from tests.wire.bodies import NOW_UTC_S, SITE, UNIT
@@ -36,6 +36,13 @@ def test_values_follow_on_each_other_in_the_gateways_units(kind: str) -> None:
 def test_a_stop_is_one(op: str) -> None:
     order = parse_order(written(stop_body(HEAD, op, "PT10S")), SITE)
     assert (order.op, order.id, order.revision, order.end_delay_max_s) == (Op(op), "boa-4711", 3, 10)
+
+
+def test_an_instruction_is_followed_to_its_end_and_an_hour_more_a_stop_for_an_hour() -> None:
+    ahead = {"targets": ["class:ev"], "start_utc_s": NOW_UTC_S + 60, "each_s": 1800, "service": "bm"}
+    payload = written(set_body(HEAD, "DISPATCH_SETPOINT", [1.4, 0.0], **ahead))
+    assert follows_s(payload, SITE, NOW_UTC_S) == 3660 + 3600
+    assert follows_s(written(stop_body(HEAD, "cancel")), SITE, NOW_UTC_S) == 3600
 
 
 def test_each_instruction_without_an_id_gets_one_of_its_own() -> None:

@@ -63,11 +63,11 @@ def cap(id: str = "boa") -> bytes:
 
 
 async def send(
-    broker: Broker, payload: bytes, *, key: Key = KEY, follow: bool = False
+    broker: Broker, payload: bytes, *, key: Key = KEY, follow_s: float | None = None
 ) -> tuple[Ending, list[Heard]]:
     told: list[Heard] = []
     token = key.signed(payload, SCHEMA)
-    ending = await talk.send(broker, SITE, payload, token, told.append, wait_s=WAIT_S, follow=follow)
+    ending = await talk.send(broker, SITE, payload, token, told.append, wait_s=WAIT_S, follow_s=follow_s)
     return ending, told
 
 
@@ -82,14 +82,22 @@ async def test_what_is_sent_is_believed_and_its_reception_told(broker: Broker, h
 
 async def test_followed_it_is_told_to_its_end(broker: Broker, home: Home) -> None:
     home.lives = ("ACCEPTED", "STARTED", "SUCCEEDED")
-    ending, told = await send(broker, cap(), follow=True)
+    ending, told = await send(broker, cap(), follow_s=WAIT_S)
     assert ending is Ending.SUCCEEDED
     assert [one.body["targets"][0]["status"] for one in told] == [*home.lives]
 
 
+async def test_one_that_never_ends_is_not_followed_for_ever(broker: Broker, home: Home) -> None:
+    home.lives = ("ACCEPTED", "STARTED")
+    with pytest.raises(
+        talk.NoAnswer, match=r"boa had not ended after 0\.5 s; the last word on it: ev STARTED"
+    ):
+        await send(broker, cap(), follow_s=0.5)
+
+
 async def test_a_cancel_is_followed_to_the_end_of_what_it_cancels(broker: Broker, home: Home) -> None:
     ending, told = await send(
-        broker, written(stop_body(Head(SITE, time.time(), "boa", 1), "cancel")), follow=True
+        broker, written(stop_body(Head(SITE, time.time(), "boa", 1), "cancel")), follow_s=WAIT_S
     )
     assert (ending, told[-1].body["targets"][0]["status"]) == (Ending.NOT, "REVOKED")
 
@@ -97,12 +105,12 @@ async def test_a_cancel_is_followed_to_the_end_of_what_it_cancels(broker: Broker
 @pytest.mark.parametrize("lives", [("REJECTED",), ("ABORTED",)])
 async def test_what_is_not_done_is_not_done(broker: Broker, home: Home, lives: tuple[str, ...]) -> None:
     home.lives = lives
-    assert (await send(broker, cap(), follow=True))[0] is Ending.NOT
+    assert (await send(broker, cap(), follow_s=WAIT_S))[0] is Ending.NOT
 
 
 async def test_a_key_nobody_trusts_is_answered_with_why(broker: Broker, home: Home) -> None:
     stranger = Key.new("agg-2", "dispatch", time.time() - 60, 3600)
-    ending, (told,) = await send(broker, cap(), key=stranger, follow=True)
+    ending, (told,) = await send(broker, cap(), key=stranger, follow_s=WAIT_S)
     assert ending is Ending.NOT
     assert told.body["reception"] == "INVALID_SIGNATURE"
     assert home.orders == []
@@ -115,7 +123,7 @@ async def test_a_body_is_sent_as_it_is_and_its_refusal_told(broker: Broker, home
 
 async def test_nobody_at_home_is_no_answer(broker: Broker) -> None:
     with pytest.raises(talk.NoAnswer, match=r"no answer in 0\.2 s"):
-        await talk.send(broker, SITE, b"{}", KEY.signed(b"{}", SCHEMA), print, wait_s=0.2, follow=False)
+        await talk.send(broker, SITE, b"{}", KEY.signed(b"{}", SCHEMA), print, wait_s=0.2)
 
 
 async def test_no_broker_is_said_so() -> None:
