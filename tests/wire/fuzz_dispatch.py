@@ -63,7 +63,7 @@ def fuzz_dispatch(data: bytes) -> None:
 
 def fuzz_token(token: bytes, payload: bytes) -> None:
     """Feed what was the signed `payload`, and may have been scratched: it is still that, or refused."""
-    body, refusal = _outcome(lambda: _opened(token))
+    body, refusal = _outcome(lambda: _opened(token, signatures_required=True))
     if refusal is None:
         assert body == payload
     else:
@@ -78,14 +78,14 @@ def _outcome(work: Callable[[], T]) -> tuple[T | None, Unacceptable | None]:
         return None, refusal
 
 
-def _opened(data: bytes) -> bytes:
+def _opened(data: bytes, *, signatures_required: bool = False) -> bytes:
     return opened(
         data,
         RING,
         schema=SCHEMA,
         role="dispatch",
         utc_s=None,
-        signatures_required=False,
+        signatures_required=signatures_required,
     )
 
 
