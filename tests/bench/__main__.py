@@ -15,13 +15,15 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from tests.bench import deciding, latency, report, rest
+from tests.bench import deciding, fleet, latency, report, rest
 from tests.bench.aggregator import listening
 from tests.fakes.authority import Authority
 from tests.fakes.mosquitto import PROGRAM, Mosquitto
 
 INVALID = 3
+PARTS = ("home", "fleet")
 # Lives of the daemon; seconds until it is at rest; seconds it is then watched; hours of hurried clocks.
 # A minute is held in memory for up to 15 min, so only the long run sees all that goes to the disk.
 LENGTHS = {
@@ -37,17 +39,28 @@ def main() -> int:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", dest="length", action="store_const", const="quick", default="usual")
     length.add_argument("--long", dest="length", action="store_const", const="long")
+    parser.add_argument("--only", choices=PARTS, help="one part: the daemon of one home, or a fleet's broker")
     parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), metavar="FILE")
     asked = parser.parse_args()
     if PROGRAM is None:
         print("make bench needs Mosquitto: apt install mosquitto", file=sys.stderr)
         return 1
+    told: dict[str, Any] = {}
+    code = 0
     with tempfile.TemporaryDirectory(prefix="homeflex-bench-") as folder:
-        run = asyncio.run(measure(Path(folder), *LENGTHS[asked.length]))
+        if asked.only != "fleet":
+            run = asyncio.run(measure(Path(folder), *LENGTHS[asked.length]))
+            told |= report.document(run)
+            print(report.text(run), end="\n\n")
+            code = 0 if report.is_valid(run) else INVALID
+        if asked.only != "home":
+            many = asyncio.run(fleet.measure(Path(folder), fleet.SCALES[asked.length]))
+            told["fleet"] = {"machine": machine(), **fleet.document(many)}
+            print(f"a fleet; {machine()}\n\n{fleet.text(many)}", end="\n\n")
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(report.document(run), indent=1) + "\n")
-    print(f"{report.text(run)}\n\nevery timing: {asked.json}")
-    return 0 if report.is_valid(run) else INVALID
+    asked.json.write_text(json.dumps(told, indent=1) + "\n")
+    print(f"every timing: {asked.json}")
+    return code
 
 
 async def measure(folder: Path, lives: int, warm_s: float, window_s: float, hours: float) -> report.Run:
@@ -60,7 +73,7 @@ async def measure(folder: Path, lives: int, warm_s: float, window_s: float, hour
             resumed_s = await rest.resumed_s(folder, broker.port, aggregator)
         at_rest = await rest.measure(folder, broker, encrypted, warm_s, window_s)
         growth = await rest.grown(folder, broker, encrypted, hours)
-    return report.Run(timings, at_rest, growth, resumed_s, deciding.measure(), _machine())
+    return report.Run(timings, at_rest, growth, resumed_s, deciding.measure(), machine())
 
 
 def _broker(folder: Path) -> tuple[rest.Encrypted, Mosquitto]:
@@ -75,7 +88,8 @@ def _broker(folder: Path) -> tuple[rest.Encrypted, Mosquitto]:
     return rest.Encrypted(port, authority.ca), broker
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What it runs on, in words."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, {python}"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from tests.bench.deciding import ASSETS, INSTRUCTIONS, Decision
 from tests.bench.latency import CLOSE_S, RARE_S, SLOW_SYNC_MS, Latency, Pairs
+from tests.bench.quantile import quantile
 from tests.bench.rest import DAY_S, HURRY, Growth, Rest
 
 BUSY_S = 0.0012  # a bare script slower than this says that the machine is busy, and nothing else
@@ -67,12 +66,6 @@ def document(run: Run) -> dict[str, Any]:
         "figures": {name: _figures(pairs) for name, pairs in conditions.items() if pairs},
         **asdict(run),
     }
-
-
-def quantile(values: Iterable[float], share: float) -> float:
-    """The smallest value that at least `share` of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _figures(pairs: Pairs) -> dict[str, dict[str, tuple[float, float, float]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tests.bench.aggregator import Aggregator
 from tests.bench.hurried import hurried
 from tests.bench.slow_disk import SlowDisk, slow_disk
 from tests.bench.subject import WITHIN_S, bare, homeflex
+from tests.bench.usage import usage
 from tests.bench.whole_home import beside
 from tests.fakes.mosquitto import Mosquitto
 from tests.faults.counters import Io, io_of
@@ -181,12 +181,8 @@ async def resumed_s(folder: Path, broker_port: int, aggregator: Aggregator) -> l
 
 
 def _mark(pid: int, disk: SlowDisk | None) -> _Mark:
-    # proc(5), /proc/PID/stat: utime and stime are fields 14 and 15; the name before them may hold spaces.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    rss_mb = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return _Mark(time.perf_counter(), cpu_s, rss_mb, io_of(pid), disk.syncs if disk else 0)
+    used = usage(pid)
+    return _Mark(time.perf_counter(), used.cpu_s, used.rss_mb, io_of(pid), disk.syncs if disk else 0)
 
 
 def _cost(before: _Mark, after: _Mark) -> Cost:

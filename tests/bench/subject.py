@@ -104,20 +104,24 @@ async def homeflex(
     rig: Rig = PUMP,
     more: str = "",
     ca: str | None = None,
+    password: str | None = None,
     hurry: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Homeflex]:
     """A home for the daemon with one rig's device; whatever still runs of it at the end is killed.
 
-    `more` is further configuration, `ca` the authority of an encrypted broker, `hurry` what stands in
-    place of `gateway` in the command.
+    `more` is further configuration, `ca` the authority of an encrypted broker, `password` the site's there,
+    `hurry` what stands in place of `gateway` in the command.
     """
     folder.mkdir()
     config = folder / "homeflex.toml"
     name = f"homeflex-bench-{secrets.token_hex(8)}"
     async with rig.running() as (device, port):
         (folder / "keys.json").write_text(trust_store)
-        config.write_text(f"{configuration(site, broker_port, ca)}{rig.sections(port)}{more}")
+        if password:
+            (folder / "uplink.secret").write_text(password)
+            (folder / "uplink.secret").chmod(0o600)
+        config.write_text(f"{configuration(site, broker_port, ca, password)}{rig.sections(port)}{more}")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             notices.bind(f"\0{name}")
             notices.setblocking(False)
@@ -126,9 +130,10 @@ async def homeflex(
                 yield Homeflex(site, rig, device, program, folder / "console.sock", notices)
 
 
-def configuration(site: str, broker_port: int, ca: str | None) -> str:
+def configuration(site: str, broker_port: int, ca: str | None, password: str | None = None) -> str:
     """A home without devices; its uplink is encrypted if there is an authority."""
     tls = f'tls = {{ ca = "{ca}" }}' if ca else ""
+    login = f'username = "{site}"\npassword_file = "uplink.secret"' if password else ""
     return f"""\
 [site]
 id = "{site}"
@@ -142,6 +147,7 @@ socket = "console.sock"
 host = "{HOST}"
 port = {broker_port}
 {tls}
+{login}
 
 [security]
 keys = "keys.json"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.bench import bare_central, bare_script, report
 from tests.bench.aggregator import Timing
 from tests.bench.latency import Latency, Pairs
+from tests.bench.quantile import quantile
 from tests.bench.rest import Cost, Growth, Rest
 from tests.bench.slow_disk import slow_disk
 
@@ -48,7 +49,7 @@ def test_an_aim_that_is_missed_is_printed_beside_its_ratio() -> None:
 def test_a_quantile_is_the_smallest_value_that_so_many_do_not_exceed(
     values: list[float], share: float
 ) -> None:
-    found = report.quantile(values, share)
+    found = quantile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
     assert sum(value < found for value in values) < share * len(values)
