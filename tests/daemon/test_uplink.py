@@ -351,7 +351,7 @@ async def test_a_kept_session_does_not_wait_for_what_is_not_asked_for_again(mosq
                 await until(lambda number=number: len(home.downs) == number + 1)
                 await sender.publish("down", b"%d" % number, qos=1)
                 await until(lambda number=number: home.payloads[1:] == [b"0", b"1"][: number + 1])
-    assert home.ups == [False, True, True]
+                await until(lambda number=number: home.ups == [False, True, True][: number + 2])
 
 
 @needs_mosquitto
