@@ -21,6 +21,8 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -89,14 +91,16 @@ class Connection:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish at QoS 1; returns when the broker has it.
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None
+    ) -> None:
+        """Publish at QoS 1; returns when the broker has it, which drops it once it is that old.
 
         Raises:
             NoBroker: it did not take it in 10 s.
         """
         with _told():
-            await self._client.publish(topic, payload, qos=1, retain=retain, timeout=_DEADLINE_S)
+            await self._client.publish(topic, payload, 1, retain, _expiring(expires_s), timeout=_DEADLINE_S)
 
     async def subscribe(self, *topics: str) -> None:
         """Listen to topics; what is retained there comes at once.
@@ -184,6 +188,14 @@ def _told(where: str = "") -> Iterator[None]:
         yield
     except aiomqtt.MqttError as error:
         raise NoBroker(f"{where}{str(error) or 'no answer'}") from error
+
+
+def _expiring(after_s: int | None) -> Properties | None:
+    if after_s is None:
+        return None
+    found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's are not annotated
+    found.MessageExpiryInterval = after_s
+    return found
 
 
 def _tls(broker: Broker) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from gateway.aggregator.broker import Broker, Connection, NoBroker, connected, l
 from gateway.aggregator.following import Ending, Following
 from gateway.aggregator.heard import ROOT, Heard, line_of, numbers, topics
 from gateway.aggregator.holding import Holding
-from gateway.wire.moment import moment_of
+from gateway.wire.moment import moment_of, utc_s_of
 
 Tell = Callable[[Heard], None]
 Note = Callable[[str], None]
@@ -55,7 +56,7 @@ async def send(
     async with connected(broker) as connection:
         await connection.subscribe(f"{ROOT}/{site}/dispatch/status")
         heard = connection.heard()
-        await connection.publish(f"{ROOT}/{site}/dispatch", token)
+        await connection.publish(f"{ROOT}/{site}/dispatch", token, expires_s=_expires_s(payload))
         reception = await _answer(heard, digest, wait_s)
         tell(reception)
         following = Following(str(reception.body.get("id")))
@@ -241,6 +242,14 @@ async def _to_the_end(heard: AsyncIterator[Heard], following: Following, tell: T
         if _is_of(following, one):
             tell(one)
     return following.ending
+
+
+def _expires_s(payload: bytes) -> int | None:
+    """How long it may still be accepted: no broker need keep it longer for a home that is away."""
+    try:
+        return max(1, math.ceil(utc_s_of(json.loads(payload)["expiresAt"]) - time.time()))
+    except (ValueError, KeyError, TypeError):
+        return None  # a body of one's own, with whatever is wrong in it
 
 
 def _no_end(following: Following, after_s: float) -> NoAnswer:

@@ -32,6 +32,7 @@ class Home:
     lives: tuple[str, ...] = ("ACCEPTED",)
     heard: list[tuple[str, bytes, bool]] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
+    expires_s: list[int | None] = field(default_factory=list)  # of each dispatch, as the broker said
     seq: int = 0
 
     async def say(self, below: str, body: dict[str, Any], *, retain: bool = False) -> None:
@@ -81,6 +82,7 @@ class Home:
             payload = bytes(message.payload)
             self.heard.append((str(message.topic), payload, bool(message.retain)))
             if str(message.topic) == f"{ROOT}/dispatch":
+                self.expires_s.append(getattr(message.properties, "MessageExpiryInterval", None))
                 await self.answer(payload)
 
 

@@ -78,6 +78,9 @@ async def test_what_is_sent_is_believed_and_its_reception_told(broker: Broker, h
     (order,) = home.orders
     assert order.id == "boa"
     assert [(topic, retained) for topic, _, retained in home.heard] == [(f"{ROOT}/dispatch", False)]
+    (expires_s,) = home.expires_s
+    assert expires_s is not None
+    assert 600 - WAIT_S < expires_s <= 600, "no broker need keep it longer than it may be accepted"
 
 
 async def test_followed_it_is_told_to_its_end(broker: Broker, home: Home) -> None:
