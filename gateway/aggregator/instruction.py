@@ -8,21 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.wire.dispatch import SCHEMA
+from gateway.wire.dispatch import UNITS as TAKEN
 from gateway.wire.moment import duration_of, moment_of
 from gateway.wire.order import parse_order
 from gateway.wire.reception import Unacceptable
 
-SCHEMA = "homeflex.dispatch.v1"
 RETURNS_S = 3600  # the longest return is half of it; then the summary, also from a home that was away
 EXPIRES_S = 600  # how long an instruction may be under way before it is no longer to be accepted
-UNITS = {
-    "IMPORT_CAPACITY_LIMIT": "KW",
-    "DISPATCH_SETPOINT": "KW",
-    "X_IMPORT_FLOOR": "KW",
-    "CHARGE_STATE_SETPOINT": "PERCENT",
-    "SIMPLE": None,
-}
-"""What may be asked, and the unit that goes with it (PERCENT is 0..1)."""
+UNITS = {kind.value: unit for kind, unit in TAKEN.items() if kind.value != "EXPORT_CAPACITY_LIMIT"}
+"""What may be asked, and the unit that goes with it (PERCENT is 0..1); no home here can export."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def send(
     Exit code 0: received, and something of it accepted; with --follow as of `watch --id`.
     """
     from gateway.aggregator import instruction, jwk, talk
+    from gateway.wire.dispatch import SCHEMA
 
     kinds = dict(zip(instruction.UNITS, (cap, setpoint, floor, soc, simple), strict=True))
     asked = {kind: text for kind, text in kinds.items() if text is not None}
@@ -144,7 +145,7 @@ def send(
         else:
             op = "stopAll" if stop_all else "cancel"
             payload = instruction.written(instruction.stop_body(head, op, delay(end_delay)))
-        token = jwk.load(sign).signed(payload, instruction.SCHEMA)
+        token = jwk.load(sign).signed(payload, SCHEMA)
         ending = run(
             talk.send(
                 broker_at(broker, ca, cert, key, login),

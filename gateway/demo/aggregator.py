@@ -20,9 +20,9 @@ from gateway.aggregator.holding import Holding
 from gateway.aggregator.instruction import Head
 from gateway.aggregator.jwk import Key, trust_store
 from gateway.demo.log import Log
+from gateway.wire.dispatch import SCHEMA as DISPATCH
 
 KID = "aggregator-1"
-DISPATCH = instruction.SCHEMA
 ACK_EVERY_S = 10.0
 _HOST = "127.0.0.1"
 _RETRY_S = 0.05  # it must listen again before the home speaks: the broker keeps nothing

@@ -15,9 +15,10 @@ from gateway.aggregator import jwk, talk
 from gateway.aggregator.broker import Broker, NoBroker
 from gateway.aggregator.following import Ending
 from gateway.aggregator.heard import Heard, of_lines
-from gateway.aggregator.instruction import SCHEMA, Head, set_body, stop_body, written
+from gateway.aggregator.instruction import Head, set_body, stop_body, written
 from gateway.aggregator.jwk import Key
 from gateway.wire.ack import Ack
+from gateway.wire.dispatch import SCHEMA
 from gateway.wire.keys import parse_keys
 from gateway.wire.message import decode
 from tests.aggregator.home import ROOT, SITE, STREAM, Home, at_home
