@@ -14,7 +14,7 @@ demo: $(STAMP)
 	@$(BIN)/homeflex demo $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 3 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 $(ARGS)
 
 test-long: $(STAMP)
 	@$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)

@@ -189,6 +189,11 @@ class Aggregator:
         """The bodies heard on a topic, in order of arrival."""
         return [h.body for h in self.heard if h.topic == topic and schema in h.body["schema"]]
 
+    def events(self) -> list[dict[str, Any]]:
+        """Each event once, in the home's order: what was not known to be sent comes again after a crash."""
+        found = {(body["stream"], body["seq"]): body for body in self.all("event")}
+        return [body for _, body in sorted(found.items())]
+
     def statuses(self, id: str | None) -> list[dict[str, Any]]:
         """Each status of one instruction once, in the home's order."""
         found = [body for body in self.all("dispatch/status", "status") if body["id"] == id]

@@ -113,7 +113,7 @@ async def test_charge_now_holds_until_the_car_is_gone(folder: Path) -> None:
         await house.until(lambda: house.charger.power_w() == CAR_W, "it charges now")
         overridden = {"extent": "none", "reason": "userOverride"}
         await house.until(lambda: house.aggregator.said(sent.id, asset="ev", **overridden), "and why")
-        events = house.aggregator.all("event")
+        events = house.aggregator.events()
         assert [e for e in events if e["kind"] == "override" and e["text"].startswith("charge now")]
         await house.charger.unplug()
         await house.until(
@@ -135,7 +135,7 @@ async def test_charge_now_that_the_household_ends_is_not_told_as_over_by_itself(
         await house.until(lambda: house.charger.power_w() == CAR_W, "it charges now")
         assert (await house.cli("override", "ev", "--end"))[0] == 0
         await house.until(lambda: house.charger.power_w() == 0, "the car is held again")
-        told = [e["text"] for e in house.aggregator.all("event") if e["kind"] == "override"]
+        told = [e["text"] for e in house.aggregator.events() if e["kind"] == "override"]
         assert told == ["charge now, by the household", "given back by the household"]
 
 

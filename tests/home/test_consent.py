@@ -29,7 +29,7 @@ async def test_who_opts_out_stays_out_over_a_crash_a_replay_and_a_revision(folde
             "userOverride",
             "the household opted out",
         )
-        (event,) = [event for event in house.aggregator.all("event") if event["kind"] == "override"]
+        (event,) = [event for event in house.aggregator.events() if event["kind"] == "override"]
         assert (event["asset"], event["reason"], event["dispatchIds"]) == ("heat", "userOverride", [sent.id])
 
         await house.kill()
@@ -69,7 +69,7 @@ async def test_a_delay_that_is_skipped_is_told_as_it_was_taken(folder: Path) -> 
         await house.until(lambda: not house.pump.is_told_to_rest, "the pump is its owner's")
         if drawn_s > 60 * house.pace:
             await house.until(lambda: house.aggregator.last(sent.id)["endDelayS"] < drawn_s, "it is told")
-        events = [event for event in house.aggregator.all("event") if event["kind"] == "override"]
+        events = [event for event in house.aggregator.events() if event["kind"] == "override"]
         assert all((e["reason"], e["dispatchIds"]) == ("userOverride", [sent.id]) for e in events)
         assert events[0]["text"] == f"random delay of the start of {sent.id} skipped by the household"
 

@@ -27,7 +27,7 @@ async def test_a_pump_that_is_cut_off_in_an_event_is_told_and_held_again(folder:
         line.fault = HEALTHY
         await house.until(lambda: house.pump.blocked, "it is held again")
         await house.until(lambda: house.aggregator.last(sent.id)["extent"] == "full", "and says so")
-        kinds = [e["kind"] for e in house.aggregator.all("event") if e["asset"] == "heat"]
+        kinds = [e["kind"] for e in house.aggregator.events() if e["asset"] == "heat"]
         assert kinds == ["deviceLost", "deviceBack"]
 
 
@@ -85,7 +85,7 @@ async def test_a_pump_that_is_not_the_configured_one_is_never_written_to(folder:
         await house.until(lambda: house.aggregator.said(sent.id, reason="deviceOffline"), "it cannot serve")
         await asyncio.sleep(1.0)
         assert not house.pump.told
-        assert any(e["severity"] == "alarm" for e in house.aggregator.all("event"))
+        assert any(e["severity"] == "alarm" for e in house.aggregator.events())
 
 
 @long_beside(minutes=10)

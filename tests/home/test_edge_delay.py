@@ -43,7 +43,7 @@ async def test_a_car_waits_the_same_delay_over_a_crash_until_the_household_skips
         assert house.charger.power_w() == CAR_W
         assert (await house.asset("ev"))["delay_left_s"] is None
         assert (await house.cli("skip-delay", "ev"))[1] == {"done": "no random delay runs for ev"}
-        (event,) = [event for event in house.aggregator.all("event") if event["kind"] == "override"]
+        (event,) = [event for event in house.aggregator.events() if event["kind"] == "override"]
         assert (event["asset"], event["reason"], event["text"]) == (
             "ev",
             "userOverride",

@@ -65,7 +65,7 @@ async def test_a_plug_that_would_stay_off_is_not_switched(folder: Path) -> None:
         refused = {"extent": "none", "reason": "deviceRefused"}
         await house.until(lambda: house.aggregator.said(sent.id, asset="freezer", **refused), "it refuses")
         assert OFF not in house.plug.commands()
-        alarms = [e for e in house.aggregator.all("event") if e["severity"] == "alarm"]
+        alarms = [e for e in house.aggregator.events() if e["severity"] == "alarm"]
         assert any("initial_state" in event["text"] for event in alarms)
 
 

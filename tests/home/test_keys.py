@@ -22,7 +22,7 @@ def _reception(aggregator: Aggregator, id: str | None) -> list[str]:
 
 
 def _events(aggregator: Aggregator, kind: str, text: str) -> list[dict[str, Any]]:
-    return [e for e in aggregator.all("event") if e["kind"] == kind and text in e["text"]]
+    return [e for e in aggregator.events() if e["kind"] == kind and text in e["text"]]
 
 
 def _in_force(aggregator: Aggregator) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ async def test_a_cold_room_refuses_the_block(folder: Path) -> None:
         why = await house.why()
         assert (why["governor"], why["reason"], why["at_most_w"]) == ("limit", "comfortLimit", None)
         assert "17.9" in why["text"]
-        assert [event["reason"] for event in house.aggregator.all("event") if event["kind"] == "limit"]
+        assert [event["reason"] for event in house.aggregator.events() if event["kind"] == "limit"]
         assert not house.pump.told
 
         house.rooms_c["heat"] = 20.5
@@ -65,7 +65,7 @@ async def test_an_override_at_home_wins_until_it_ends(folder: Path) -> None:
             lambda: house.aggregator.said(sent.id, extent="none", reason="userOverride"),
             "the aggregator knows",
         )
-        event = next(event for event in house.aggregator.all("event") if event["kind"] == "override")
+        event = next(event for event in house.aggregator.events() if event["kind"] == "override")
         assert (event["asset"], event["dispatchIds"]) == ("heat", [sent.id])
         assert (await house.asset())["governor"] == "override"
 

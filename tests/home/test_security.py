@@ -58,7 +58,7 @@ async def test_what_is_not_signed_by_the_right_key_moves_nothing_and_is_answered
         await aggregator.publish("dispatch", bad[0])
         await house.until(lambda: len(_answers(aggregator, "INVALID_SIGNATURE")) == 2, "the next answer")
         assert _answers(aggregator, "INVALID_SIGNATURE")[1]["count"] == len(bad)
-        counts = [e["count"] for e in aggregator.all("event") if e["kind"] == "security"]
+        counts = [e["count"] for e in aggregator.events() if e["kind"] == "security"]
         assert sum(counts) == len(bad) + 1
         assert not house.pump.told
         _, status = await house.cli("status")
@@ -74,7 +74,7 @@ async def test_a_retained_instruction_is_refused_now_and_after_a_restart(folder:
         message = _signed(_body(), aggregator.keys[KID])
         await aggregator.publish("dispatch", message, retain=True)
         await house.until(lambda: _answers(aggregator, "INVALID_MESSAGE"), "it is refused")
-        assert "retained" in next(e["text"] for e in aggregator.all("event") if e["kind"] == "security")
+        assert "retained" in next(e["text"] for e in aggregator.events() if e["kind"] == "security")
         await house.kill()
         await house.start()
         await house.seen()
@@ -130,7 +130,7 @@ async def test_a_replayed_or_altered_instruction_takes_no_effect(folder: Path) -
         await aggregator.send(altered)
         await house.until(lambda: _answers(aggregator, "INVALID_CONTENT"), "the same id, another body")
         await house.until(
-            lambda: any(e["kind"] == "tamper" for e in aggregator.all("event")), "and a tamper event"
+            lambda: any(e["kind"] == "tamper" for e in aggregator.events()), "and a tamper event"
         )
         assert house.pump.blocked, "the former stays in force"
 
