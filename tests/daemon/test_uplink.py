@@ -32,7 +32,7 @@ from tests.faults.tcp_proxy import Fault, TcpProxy
 HOST = "127.0.0.1"
 ID = "homeflex-test"
 DOWN = Subscription("down", retain_handling=2)
-SOON_S = 5.0
+SOON_S = 15.0
 AT_ONCE_S = 0.5  # well under any deadline of the uplink below
 PACE = Pace(
     connect_s=3.0, answer_s=3.0, retry_first_s=0.02, retry_most_s=0.1, retry_taken_over_s=0.05, stable_s=60.0
@@ -350,7 +350,9 @@ async def test_a_kept_session_does_not_wait_for_what_is_not_asked_for_again(mosq
                 line.cut()
                 await until(lambda number=number: len(home.downs) == number + 1)
                 await sender.publish("down", b"%d" % number, qos=1)
-                await until(lambda number=number: home.payloads[1:] == [b"0", b"1"][: number + 1])
+                # Each once: what is cut may take the PUBACK of the one before with it.
+                wanted = [b"kept", b"0", b"1"][: number + 2]
+                await until(lambda wanted=wanted: [*dict.fromkeys(home.payloads)] == wanted)
                 await until(lambda number=number: home.ups == [False, True, True][: number + 2])
 
 
