@@ -100,11 +100,14 @@ async def _tormented(folder: Path, kills: int, alive_s: tuple[float, float]) -> 
         enough.set()
         await speaking
         await house.start(minute_ends_in_s=4.0)
-        await _judge(house)
+        await _judge(house, told_within_s=20 + 3 * kills)
 
 
-async def _judge(house: House) -> None:
-    """End everything, and hold what was seen against what is promised."""
+async def _judge(house: House, told_within_s: float) -> None:
+    """End everything, and hold what was seen against what is promised.
+
+    Each life that was cut short left statuses that nobody heard: they come again, five a second.
+    """
     sets = [one for one in house.aggregator.sent if one.body["op"] == "set"]
     await house.aggregator.stop_all()
 
@@ -115,7 +118,9 @@ async def _judge(house: House) -> None:
             if not _is_over(house.aggregator, one)
         ]
 
-    await house.until(lambda: not open_ones(), lambda: f"every one has ended, not {open_ones()}", 20)
+    await house.until(
+        lambda: not open_ones(), lambda: f"every one has ended, not {open_ones()}", told_within_s
+    )
     await house.until(lambda: not house.pump.is_told_to_rest, "the pump is its owner's")
     await _minute_or(house, 6.0)
     await house.kill()
