@@ -31,6 +31,7 @@ from gateway.daemon.config import Config, ConfigError
 from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
+from gateway.daemon.half_hours import HalfHours
 from gateway.daemon.home import Home
 from gateway.daemon.keys import Keys
 from gateway.daemon.limits import limits_of
@@ -111,6 +112,7 @@ class Daemon:
         self.windows = Windows(saved.meta.get("windows"))
         offset_s = self._offset_s()
         self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta)
+        self.half_hours = HalfHours(self.minutes, self.records, clock)
         entries = self._recollection.entries()
         self.keys = Keys(config.site.id, root(config), keys, saved.meta, store.submit, self.records, clock)
         self.desk = Desk(home, self.rules, self.keys.ring, self.records, clock, self.windows, entries)
@@ -285,6 +287,7 @@ class Daemon:
     async def _keep(self) -> None:
         while True:
             await self._close_minutes()
+            self.half_hours.look()
             if self._edge_behind:
                 await self._save_edge()
             if self._seed_behind:
@@ -327,7 +330,7 @@ class Daemon:
         """Rows leave by age, while it is known how old they are (contract: the ack)."""
         if self.clock.trusted:
             kept_s = dict.fromkeys(self.minutes.logs(), MINUTES_KEPT_S)
-            kept_s |= {STATUS_LOG: STATUSES_KEPT_S, EVENT_LOG: STATUSES_KEPT_S}
+            kept_s |= dict.fromkeys((*self.minutes.settlement_logs(), STATUS_LOG, EVENT_LOG), STATUSES_KEPT_S)
             utc_s = self.clock.utc_s()
             self._store.submit(*(DropRows(name, utc_s - age_s) for name, age_s in kept_s.items()))
 

@@ -14,6 +14,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from gateway.aggregator import half_hours
+from gateway.aggregator.half_hours import HalfHour
 from gateway.aggregator.heard import Heard, numbers
 from gateway.wire.moment import moment_of, utc_s_of
 
@@ -74,6 +76,7 @@ class Ledger:
         self._minutes: defaultdict[tuple[str, str, str], dict[int, Minute]] = defaultdict(dict)
         self._again: Counter[tuple[str, str, str]] = Counter()
         self._twice: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+        self._halves: defaultdict[tuple[str, str, str], dict[int, HalfHour]] = defaultdict(dict)
         self._numbers: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
         self._summaries: dict[tuple[str, str, int], dict[str, Any]] = {}
 
@@ -84,6 +87,9 @@ class Ledger:
                 self._take_minute((heard.site, f"telemetry:{point}", stream), minute)
             return
         body = _exact(heard.payload)
+        if heard.below == "settlement":
+            self._take_half_hours(heard.site, body)
+            return
         for log, stream, seq in numbers(heard.below, body):
             self._numbers[heard.site, log, stream].add(seq)
             if body.get("schema") == "homeflex.summary.v1":
@@ -98,10 +104,21 @@ class Ledger:
         else:
             self._twice[key].add(minute.seq)
 
+    def _take_half_hours(self, site: str, body: dict[str, Any]) -> None:
+        try:
+            found = list(half_hours.half_hours(body))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return
+        for point, stream, row in found:
+            key = (site, f"settlement:{point}", stream)
+            if self._halves[key].setdefault(row.seq, row) != row:
+                self._twice[key].add(row.seq)
+
     def verdicts(self) -> list[Verdict]:
         """One for each log, in order of site and log; a summary's are with its asset's readings."""
         return [
             *(self._verdict(key) for key in sorted(self._minutes)),
+            *(self._settled(key) for key in sorted(self._halves)),
             *(_numbered(key, held) for key, held in sorted(self._numbers.items())),
         ]
 
@@ -120,6 +137,19 @@ class Ledger:
         return Verdict(
             site, log, stream, minutes[0].seq, minutes[-1].seq, len(minutes), tuple(faults), tuple(notes)
         )
+
+    def _settled(self, key: tuple[str, str, str]) -> Verdict:
+        rows = [row for _, row in sorted(self._halves[key].items())]
+        site, log, stream = key
+        minutes = self._minutes.get((site, f"telemetry:{log.removeprefix('settlement:')}", stream), {})
+        checked = (
+            *_gaps([row.seq for row in rows]),
+            *(f"number {seq} came with two contents" for seq in sorted(self._twice[key])),
+            *half_hours.faults(rows),
+            *half_hours.against(rows, sorted(minutes.values(), key=lambda minute: minute.end_utc_s)),
+        )
+        notes = tuple(half_hours.notes(rows))
+        return Verdict(site, log, stream, rows[0].seq, rows[-1].seq, len(rows), checked, notes)
 
     def _against_summaries(
         self, site: str, point: str, held: dict[int, Minute]

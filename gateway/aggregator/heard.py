@@ -13,7 +13,8 @@ from typing import Any
 from gateway.wire.moment import moment_of, utc_s_of
 
 ROOT = "homeflex/v1"
-UP = ("presence", "state", "availability", "dispatch/status", "telemetry", "event")
+BUNDLED = {"telemetry": "readings", "settlement": "halfHours"}  # topics with rows of many points
+UP = ("presence", "state", "availability", "dispatch/status", "telemetry", "settlement", "event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,11 @@ def body_of(payload: bytes) -> dict[str, Any]:
 def numbers(below: str, body: dict[str, Any]) -> list[tuple[str, str, int]]:
     """(log, stream, seq) of everything numbered in a message on that topic; `seq` 0 is no number."""
     try:
-        if below == "telemetry":
+        if below in BUNDLED:
             found = [
-                (f"telemetry:{point}", bundle["stream"], reading["seq"])
+                (f"{below}:{point}", bundle["stream"], row["seq"])
                 for point, bundle in body["points"].items()
-                for reading in bundle["readings"]
+                for row in bundle[BUNDLED[below]]
             ]
         elif below in ("dispatch/status", "event"):
             found = [(below.removeprefix("dispatch/"), body["stream"], body["seq"])]

@@ -12,8 +12,8 @@ Body = dict[str, Any]
 
 
 def lines(heard: Heard, *, readings: bool = False) -> Iterator[str]:
-    """A message in lines: when, whose, what. Minute readings only where wanted."""
-    if heard.below == "telemetry" and not readings:
+    """A message in lines: when, whose, what. Minutes and half-hours only where wanted."""
+    if heard.below in ("telemetry", "settlement") and not readings:
         return
     try:
         told = list(_TELL[heard.below](heard.body))
@@ -110,6 +110,15 @@ def _telemetry(body: Body) -> Iterator[str]:
             yield f"minute    {point} {one['seq']} to {one['end']}: {power} {one['quality']}{reasons}{late}"
 
 
+def _settlement(body: Body) -> Iterator[str]:
+    for point, bundle in body["points"].items():
+        for one in bundle["halfHours"]:
+            flows = [f"{way} {_or(one[f'{way}Kwh'])} kWh" for way in ("import", "export")]
+            reasons = "".join(f" {reason}" for reason in one["reasons"])
+            period = f"{one['settlementDate']} period {one['settlementPeriod']} r{one['revision']}"
+            yield f"half-hour {point} {one['seq']} {period}: {', '.join(flows)} {one['quality']}{reasons}"
+
+
 _TELL: dict[str, Callable[[Body], Iterator[str]]] = {
     "dispatch/status": _answers,
     "event": _event,
@@ -117,6 +126,7 @@ _TELL: dict[str, Callable[[Body], Iterator[str]]] = {
     "state": _state,
     "availability": _availability,
     "telemetry": _telemetry,
+    "settlement": _settlement,
 }
 
 

@@ -47,6 +47,9 @@ _TOPICS = {
     "telemetry": _Topic(
         "telemetry", True, False, ("telemetry",), "The minute readings of all points, one cut."
     ),
+    "settlement": _Topic(
+        "settlement", True, False, ("settlement",), "The half-hours of all points, and their corrections."
+    ),
     "event": _Topic("event", True, False, ("event",), "What happened and nobody asked for."),
     "dispatch": _Topic(
         "dispatch",

@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from gateway.core.model import Kind
-from gateway.wire import ack, availability, dispatch, event, keys, readings, state, status
+from gateway.wire import ack, availability, dispatch, event, keys, readings, settlement, state, status
 from gateway.wire.dispatch import MOST_KW, UNITS, Payload, PayloadDescriptor, SetBody, StopBody
 from gateway.wire.message import Part
 
@@ -35,6 +35,7 @@ UP: Final[Mapping[str, tuple[type[Part], ...]]] = {
     status.SUMMARY: (status.Summary,),
     event.SCHEMA: (event.Event,),
     readings.SCHEMA: (readings.Telemetry,),
+    settlement.SCHEMA: (settlement.Settlement,),
 }
 
 

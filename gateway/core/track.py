@@ -34,6 +34,7 @@ class Track:
     has_hole: bool = False  # nothing was known for a time since the register was read
     suspect: tuple[float, int] | None = None  # a register that did not fit, until the next one decides
     step_ws: int = 0
+    shift_ws: int = 0  # what the register is ahead of all that has flowed, since it was reset or came
 
     def at(self, flow_ws: float) -> float:
         """The register, or the energy by power where there is none, when the flow has come so far."""
@@ -96,7 +97,13 @@ def with_register(spec: Spec, track: Track, at_s: float, value_ws: int) -> Track
         owed_ws = max(0, round(value_ws - told_ws)) if track.has_hole else None
         return read if owed_ws is None else replace(read, gap_ws=owed_ws + (track.gap_ws or 0))
     if track.read_ws is None or (track.suspect and not _rises_wrongly(spec, track.suspect, at_s, value_ws)):
-        return replace(read, booked_ws=round(track.booked_ws + value_ws - told_ws), start_ws=None)
+        ahead_ws = value_ws - told_ws
+        return replace(
+            read,
+            booked_ws=round(track.booked_ws + ahead_ws),
+            start_ws=None,
+            shift_ws=track.shift_ws + round(ahead_ws),
+        )
     return replace(track, suspect=(at_s, value_ws))
 
 

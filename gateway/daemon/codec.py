@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints
 
+from gateway.core.half_hour import Ledger
 from gateway.core.life import Entry
 from gateway.core.metering import Meter
 from gateway.core.model import Memory
@@ -32,7 +33,8 @@ class Unreadable(Exception):
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (18, Memory),
     "entry": (5, Entry),
-    "meter": (1, Meter),
+    "meter": (2, Meter),
+    "ledger": (1, Ledger),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
 
@@ -163,6 +165,11 @@ def _with_delays_of_its_own(body: Any) -> Any:
     return _each_step(body, {}, undelayed=[])
 
 
+def _with_shift(body: Any) -> Any:
+    """Before it was known how far a register is ahead of all that has flowed."""
+    return {**body, "tracks": [{**track, "shift_ws": 0} for track in body["tracks"]]}
+
+
 def _each_asset(body: Any, **new: Any) -> Any:
     """The memory with new fields in what it knows of each asset."""
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
@@ -199,6 +206,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("entry", 2): _with_answer,
     ("entry", 3): _with_level,
     ("entry", 4): _with_delays_of_its_own,
+    ("meter", 1): _with_shift,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from gateway.core import charging, metering, share
+from gateway.core import charging, half_hour, metering, share
 from gateway.core.bind import FIELDS, bind
+from gateway.core.half_hour import HalfHour, Ledger
 from gateway.core.metering import Anchor, Meter, Sample, Spec
 from gateway.core.model import TYPED, Asset, AssetClass, Governor, Plan, Point, Quality, Snapshot
 from gateway.core.model import Reading as Charged
@@ -39,6 +40,7 @@ IDS_MAX = 64  # instructions that one minute names; the oldest go first
 MARGIN = 2.0  # a sample above so many times the nominal power is implausible
 ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
 LATE_S = 60.0  # a row made so long after its minute does not know the room of then
+HALF_HOURS_MAX = 48  # of a point told at once
 EDGE = "edge:"
 HOME_MAX_W = 60_000.0  # three phases of 80 A
 
@@ -60,6 +62,7 @@ class _Point:
     imports: tuple[str, ...]
     exports: tuple[str, ...]
     meter: Meter
+    ledger: Ledger
     asset: Asset | None = None
     notes: list[Note] = field(default_factory=list)
     waiting: list[metering.Reading] = field(default_factory=list)  # for a trusted clock
@@ -74,6 +77,13 @@ class _Point:
         if not self.notes or replace(self.notes[-1], since_s=note.since_s) != note:
             self.notes = [*self.notes[-NOTES_MAX:], note]
 
+    def stamp(self, anchor: Anchor) -> None:
+        """Give the minutes that waited for a trusted clock their UTC; the half-hours learn what they know."""
+        for index, reading in enumerate(self.waiting):
+            if not reading.stamped:
+                self.waiting[index] = stamped = metering.stamp(reading, anchor)
+                self.ledger = half_hour.late(self.ledger, self.meter, stamped)
+
     def forget_notes(self) -> None:
         """Drop what the open interval can no longer need: all but the note it began under."""
         older = [note for note in self.notes if note.since_s <= self.meter.open.start_s]
@@ -87,6 +97,7 @@ class _Edge:
     meter: Meter
     base: int
     rows: list[tuple[float, bytes]]
+    ledger: Ledger
 
 
 class Minutes:
@@ -107,6 +118,7 @@ class Minutes:
         self._clock = clock
         self._windows = windows
         self._points = {point.id: point for point in self._made(_edges(saved))}
+        self._unsettled: dict[str, Ledger] = {}  # each point's, before half-hours were told
         self._socs: dict[str, tuple[float, Charged]] = {}  # as last decided on, and when
 
     def reconfigure(self) -> None:
@@ -116,13 +128,17 @@ class Minutes:
         for id_, was in self._points.items():
             now = made.get(id_)
             if now and (now.power, now.imports, now.exports) == (was.power, was.imports, was.exports):
-                now.meter = replace(was.meter, spec=now.meter.spec)
+                now.meter, now.ledger = replace(was.meter, spec=now.meter.spec), was.ledger
                 now.notes, now.waiting = was.notes, was.waiting
         self._points = made
 
     def logs(self) -> tuple[str, ...]:
         """The names of the logs that minutes go to."""
         return tuple(point.log for point in self._points.values())
+
+    def settlement_logs(self) -> tuple[str, ...]:
+        """The names of the logs that half-hours go to."""
+        return tuple(f"settlement:{id_}" for id_ in self._points)
 
     def wait_s(self) -> float:
         """How long until a minute can be cut."""
@@ -131,10 +147,13 @@ class Minutes:
 
     def points(self, latest: Mapping[str, Point]) -> None:
         """Values just read: a sample for each telemetry point they feed."""
+        anchor = self._anchor()
         for point in self._points.values():
             sample = self._sample(point, latest)
             if sample:
                 point.meter = metering.feed(point.meter, sample)
+                if anchor.trusted and not point.waiting:
+                    point.ledger = half_hour.read(point.ledger, point.meter, anchor)
 
     def note(self, snapshot: Snapshot, plan: Plan) -> None:
         """Who governs from now on, and how full cars are."""
@@ -156,9 +175,11 @@ class Minutes:
             point.meter, found = metering.cut(point.meter, anchor.mono_s, anchor, self.offset_s)
             point.waiting = [*point.waiting, *found][-WAITING_MAX:]
             if anchor.trusted:
-                point.waiting = [r if r.stamped else metering.stamp(r, anchor) for r in point.waiting]
+                point.stamp(anchor)
             told = [r for r in point.waiting if r.stamped]
             point.waiting = [r for r in point.waiting if not r.stamped]
+            for reading in told:
+                point.ledger = half_hour.told(point.ledger, reading)
             point.ready += [(r, encode(self._row(point, r))) for r in told]
             if not point.waiting:
                 point.forget_notes()
@@ -176,7 +197,8 @@ class Minutes:
             base = tail[0].seq - 1 if tail else self._outbox.last(point.log)
             rows = [(row.at_utc_s, row.body.decode()) for row in tail]
             rows += [(reading.end_utc_s, body.decode()) for reading, body in point.ready]
-            blobs = codec.encode("meter", point.meter), json.dumps([base, rows]).encode()
+            told, ledger = json.dumps([base, rows]).encode(), codec.encode("ledger", point.ledger)
+            blobs = codec.encode("meter", point.meter), told, ledger
             yield PutMeta(EDGE + point.id, codec.pack(blobs, _WORDS))
 
     def put(self) -> None:
@@ -187,6 +209,30 @@ class Minutes:
                 seq = self._outbox.add(point.log, reading.end_utc_s, body, now_s)
                 self._windows.told(point.id, reading, seq)
             point.ready = []
+
+    def half_hours(
+        self, utc_s: float, lag_s: float, since_utc_s: float
+    ) -> Mapping[str, tuple[HalfHour, ...]]:
+        """The half-hours that are due, by point (see `half_hour.due`), a day of each at most."""
+        found = {
+            id_: half_hour.due(point.ledger, utc_s, lag_s, since_utc_s, point.meter.spec.source)
+            for id_, point in self._points.items()
+        }
+        return {id_: rows[:HALF_HOURS_MAX] for id_, rows in found.items() if rows}
+
+    def settle(self, found: Mapping[str, tuple[HalfHour, ...]], utc_s: float) -> None:
+        """These half-hours are told: `edge` says so from now on. Until they are safe, `unsettle` is the way
+        back."""
+        for id_, rows in found.items():
+            point = self._points[id_]
+            self._unsettled[id_] = point.ledger
+            point.ledger = half_hour.settled(point.ledger, rows, utc_s)
+
+    def unsettle(self, found: Mapping[str, tuple[HalfHour, ...]]) -> None:
+        """These half-hours could not be told."""
+        for id_, rows in found.items():
+            if point := self._points.get(id_):
+                point.ledger = half_hour.untold(point.ledger, rows, self._unsettled[id_])
 
     def energy_ws(self, point: str) -> float | None:
         """What has flowed at a point in all, up to now: only differences mean anything."""
@@ -207,25 +253,27 @@ class Minutes:
         if boundary := config.boundary:
             spec = Spec(metering.Source.METER, max_w=HOME_MAX_W)
             sources = (boundary.power_w, boundary.import_ws, boundary.export_ws)
-            yield _Point(BOUNDARY, *sources, meter=self._meter(BOUNDARY, spec, edges))
+            yield _Point(BOUNDARY, *sources, *self._meter(BOUNDARY, spec, edges))
         for asset in config.assets:
             if power := asset.sources.get("power_w"):
                 source = metering.Source(config.sections[asset.id].metered_by)
                 spec = Spec(source, max_w=MARGIN * asset.nominal_w, fresh_s=ASSET_FRESH_S)
                 imports = asset.sources.get("import_ws", ())
-                yield _Point(asset.id, power, imports, (), self._meter(asset.id, spec, edges), asset)
+                yield _Point(asset.id, power, imports, (), *self._meter(asset.id, spec, edges), asset)
 
-    def _meter(self, id_: str, spec: Spec, edges: Mapping[str, _Edge]) -> Meter:
-        """The meter of an earlier run, whose last minutes are sent and whose loss is told; or a new one."""
+    def _meter(self, id_: str, spec: Spec, edges: Mapping[str, _Edge]) -> tuple[Meter, Ledger]:
+        """The meter and the ledger of an earlier run, whose last minutes are sent and whose loss is told; or
+        new ones."""
         now_s, anchor = self._clock.monotonic_s(), self._anchor()
         log, edge = f"telemetry:{id_}", edges.get(id_)
         if edge is None:
             self._outbox.fill(log, (), now_s)
-            return metering.begin(spec, now_s, anchor, self.offset_s)
+            return metering.begin(spec, now_s, anchor, self.offset_s), Ledger()
         known = max(0, self._outbox.last(log) - edge.base)  # rows that reached the disk as well
         self._outbox.resume_at(log, edge.base)
         self._outbox.fill(log, edge.rows[known:], now_s)
-        return metering.resume(replace(edge.meter, spec=spec), now_s, anchor, self.offset_s)
+        meter = metering.resume(replace(edge.meter, spec=spec), now_s, anchor, self.offset_s)
+        return meter, edge.ledger
 
     def _sample(self, point: _Point, latest: Mapping[str, Point]) -> Sample | None:
         """The values of this batch that feed the point, from the sources it is bound to now."""
@@ -316,10 +364,11 @@ def _edges(saved: Mapping[str, bytes]) -> dict[str, _Edge]:
         if not key.startswith(EDGE):
             continue
         try:
-            meter, told = codec.unpack(blob, _WORDS)
+            meter, told, *ledgers = codec.unpack(blob, _WORDS)
             base, rows = json.loads(told)
-            edge = _Edge(codec.decode("meter", meter), base, [(at, body.encode()) for at, body in rows])
-            found[key.removeprefix(EDGE)] = edge
+            ledger = codec.decode("ledger", ledgers[0]) if ledgers else Ledger()
+            told_rows = [(at, body.encode()) for at, body in rows]
+            found[key.removeprefix(EDGE)] = _Edge(codec.decode("meter", meter), base, told_rows, ledger)
         except (codec.Unreadable, ValueError) as error:
             log.error("minutes of the earlier run cannot be read", point=key, error=str(error))
     return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gateway.daemon.change import Change, Head, PutHead, StorageError
 from gateway.daemon.codec import Unreadable
 from gateway.daemon.store import Store
-from gateway.daemon.uplog import Row, UpLog, is_packed, kind_of, rows_in
+from gateway.daemon.uplog import Row, UpLog, is_bundled, kind_of, rows_in
 
 WAIT_MAX_S = 900.0  # a row waits in memory at most a quarter-hour
 UNACKNOWLEDGED_MAX_S = 115.0  # promise 4 says 120: the rest is for the commit
@@ -27,7 +27,7 @@ FETCH_PACKS = 5  # 75 minutes
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes in one message: one row of `status` or `event`, or packed rows of one kind, by log.
+    """What goes in one message: one row of `status` or `event`, or rows of all points, by log.
     Give it back with `sent` or `failed`."""
 
     rows: tuple[Row, ...]
@@ -220,10 +220,10 @@ class Outbox:
             self._logs[name].landed(seqs[0], seqs[-1], sent_utc_s)
 
     def _live(self) -> Parcel | None:
-        """One status or event, else every minute that waits."""
+        """One status or event, else every minute or half-hour that waits."""
         ready = [log for log in self._logs.values() if log.has_live]
         for log in ready:
-            if not is_packed(log.name):
+            if not is_bundled(log.name):
                 return Parcel(tuple(log.take_live(1)), backfill=False)
         rows = tuple(_bundle(log for log in ready if kind_of(log.name) == kind_of(ready[0].name)))
         return Parcel(rows, backfill=False) if rows else None

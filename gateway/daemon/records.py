@@ -1,14 +1,14 @@
-"""What this home tells, on its way through the disk: statuses, events and minutes into their logs.
+"""What this home tells, on its way through the disk: statuses, events and readings into their logs.
 
-Statuses and events are numbered in the transaction that saves them; minutes are numbered in memory and
-saved in packs (see outbox.py). A row is stored without its number and gets it when it is sent.
+Statuses, events and half-hours are numbered in the transaction that saves them; minutes are numbered in
+memory and saved in packs (see outbox.py). A row is stored without its number and gets it when it is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -17,7 +17,8 @@ from gateway.daemon.clock import Clock
 from gateway.daemon.outbox import Outbox, Parcel
 from gateway.daemon.store import AppendRow, Change, Store
 from gateway.daemon.telling import Mark
-from gateway.wire import readings
+from gateway.daemon.uplog import kind_of
+from gateway.wire import readings, settlement
 from gateway.wire.event import Event, EventKind, Severity
 from gateway.wire.message import Part, encode
 
@@ -57,6 +58,15 @@ class Records:
             StorageError: (from the future) nothing of it is on the disk.
         """
         return self._append(STATUS_LOG, [encode(body) for body in bodies], tuple(changes))
+
+    def append(self, rows: Sequence[AppendRow], changes: Iterable[Change]) -> asyncio.Task[None]:
+        """Save rows, each at the end of its log, together with `changes`; done when they may be sent.
+
+        Raises:
+            StorageError: (from the future) nothing of it is on the disk.
+        """
+        committed = self._store.submit(*changes, *rows)
+        return asyncio.create_task(self._numbered(rows, committed), name=f"save {rows[0].log}")
 
     def event(
         self,
@@ -98,31 +108,29 @@ class Records:
         if first.log in (STATUS_LOG, EVENT_LOG):
             topic = "dispatch/status" if first.log == STATUS_LOG else "event"
             return topic, _dump({**json.loads(first.body), "seq": first.seq})
-        points: dict[str, dict[str, object]] = {}
+        head: dict[str, object] = {"site": self._site, "backfill": parcel.backfill}
+        if kind_of(first.log) == "settlement":
+            points = self._points(parcel, "halfHours")
+            return "settlement", _dump({"schema": settlement.SCHEMA, **head, "points": points})
+        head |= {"boot": self._boot, "offsetS": offset_s}
+        points = self._points(parcel, "readings")
+        return "telemetry", _dump({"schema": readings.SCHEMA, **head, "points": points})
+
+    def _points(self, parcel: Parcel, name: str) -> dict[str, dict[str, object]]:
+        """The rows by point, under the name the contract gives them."""
+        rows: dict[str, list[object]] = {}
         for row in parcel.rows:
-            point = row.log.partition(":")[2]
-            told = points.setdefault(point, {"stream": self._outbox.stream, "readings": []})
-            told["readings"].append({**json.loads(row.body), "seq": row.seq})  # type: ignore[attr-defined]
-        body = {
-            "schema": readings.SCHEMA,
-            "site": self._site,
-            "boot": self._boot,
-            "offsetS": offset_s,
-            "backfill": parcel.backfill,
-            "points": points,
-        }
-        return "telemetry", _dump(body)
+            numbered = {**json.loads(row.body), "seq": row.seq}
+            rows.setdefault(row.log.partition(":")[2], []).append(numbered)
+        return {point: {"stream": self._outbox.stream, name: told} for point, told in rows.items()}
 
     def _append(self, name: str, bodies: list[bytes], changes: tuple[Change, ...]) -> asyncio.Task[None]:
         at_utc_s = self._clock.utc_s()
-        committed = self._store.submit(*changes, *(AppendRow(name, at_utc_s, body) for body in bodies))
-        return asyncio.create_task(self._numbered(name, at_utc_s, bodies, committed), name=f"save {name}")
+        return self.append([AppendRow(name, at_utc_s, body) for body in bodies], changes)
 
-    async def _numbered(
-        self, name: str, at_utc_s: float, bodies: list[bytes], committed: asyncio.Future[tuple[int, ...]]
-    ) -> None:
-        for seq, body in zip(await committed, bodies, strict=True):
-            self._outbox.appended(name, seq, at_utc_s, body)
+    async def _numbered(self, rows: Sequence[AppendRow], committed: asyncio.Future[tuple[int, ...]]) -> None:
+        for seq, row in zip(await committed, rows, strict=True):
+            self._outbox.appended(row.log, seq, row.at_utc_s, row.blob)
         self.wake()
 
     def _flood(self, kind: EventKind) -> int | None:

@@ -2,8 +2,8 @@
 
 Plain state that is told what happened; it reads no clock and touches neither disk nor network.
 Numbers (`seq`) start at 1 and have no gap. Two kinds: *packed* logs (`telemetry:<point>`) number their rows
-in memory, from blocks reserved on the disk, and write many together; the others (`status`, `event`) are
-numbered by the transaction that writes the row.
+in memory, from blocks reserved on the disk, and write many together; the others (`settlement:<point>`,
+`status`, `event`) are numbered by the transaction that writes the row.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from gateway.daemon.change import Change, Head, Pack, PutHead, PutPack
 from gateway.daemon.codec import Unreadable, pack, unpack
 
-PACKED_KINDS = frozenset({"telemetry", "settlement"})
+PACKED_KINDS = frozenset({"telemetry"})
+BUNDLED_KINDS = frozenset({"telemetry", "settlement"})
 BLOCK = 64  # numbers reserved ahead of the last one given
 BLOCK_LOW = 16  # fewer left: reserve, so that no row waits for the disk
 PACK_S = 900  # rows of one quarter-hour share a stored row
 TRAILING_S = 120.0  # an ack that lacks a row sent so long before it asks for it again
-BACKFILL_ROWS = 60  # of a packed log in one message
+BACKFILL_ROWS = 60  # of a bundled log in one message
 LIVE_MAX = 64  # waiting to be sent as live; more go as backfill
 KEPT_MAX = 1440  # rows in memory while the disk fails: a day of minutes; the oldest go first
 RANGES_MAX = 64
@@ -62,6 +63,11 @@ def rows_in(log: str, stored: Pack) -> list[Row]:
 def is_packed(log: str) -> bool:
     """Whether the log's rows are numbered in memory and written many together."""
     return kind_of(log) in PACKED_KINDS
+
+
+def is_bundled(log: str) -> bool:
+    """Whether many of the log's rows, and those of other points, go in one message."""
+    return kind_of(log) in BUNDLED_KINDS
 
 
 def kind_of(log: str) -> str:
@@ -262,7 +268,7 @@ class UpLog:
     def take_late(self) -> list[Row]:
         """The next backfill that is at hand, without a gap, off the queue. None: see `to_fetch`."""
         first, last = self.todo.first or (1, 0)
-        last = min(last, first + (BACKFILL_ROWS if is_packed(self.name) else 1) - 1, self.reserved)
+        last = min(last, first + (BACKFILL_ROWS if is_bundled(self.name) else 1) - 1, self.reserved)
         found = (self._kept.get(seq) or self.fetched.get(seq) for seq in range(first, last + 1))
         rows = [row for row in itertools.takewhile(lambda row: row is not None, found) if row]
         if rows:

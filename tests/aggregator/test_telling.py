@@ -20,6 +20,7 @@ TOPICS = {
     "homeflex.state.v1": "state",
     "homeflex.availability.v1": "availability",
     "homeflex.telemetry.v1": "telemetry",
+    "homeflex.settlement.v1": "settlement",
 }
 SAID = {
     "homeflex.status.v1": ["r0 OK  ev: STARTED partial (measured) limit 3.2 kW measured 3.18 kW [charge"],
@@ -32,6 +33,7 @@ SAID = {
         "device charger: unreachable",
     ],
     "homeflex.availability.v1": ["asset:ev now 7.2 kW; down to 0 kW for 5400 s, until chargeLimit; up to"],
+    "homeflex.settlement.v1": ["boundary 311 2026-11-23 period 35 r0: import 0.811 kWh, export 0.0 kWh OK"],
     "homeflex.telemetry.v1": ["ev 10412 to 2026-11-23T17:01:37Z: 1.383 kW OK"],
 }  # fmt: skip
 
@@ -48,8 +50,9 @@ def test_every_example_of_the_contract_is_told(example: dict[str, Any]) -> None:
 
 
 def test_readings_are_told_only_where_wanted() -> None:
-    (example,) = (e for e in HERE if e["schema"] == "homeflex.telemetry.v1")
-    assert [*lines(heard(example, "telemetry"))] == []
+    for below in ("telemetry", "settlement"):
+        (example,) = (e for e in HERE if e["schema"] == f"homeflex.{below}.v1")
+        assert [*lines(heard(example, below))] == []
 
 
 @pytest.mark.parametrize("below", sorted({*TOPICS.values(), "other"}))

@@ -98,7 +98,15 @@ async def test_a_home_says_and_hears_only_what_is_its_own(tmp_path: Path) -> Non
     with Mosquitto(tmp_path, users=users, acl=ACL) as broker:
         heard: list[Published] = []
         home, head = await _open(broker, "home-a", heard), await _open(broker, AGGREGATOR, [])
-        for topic in ("presence", "state", "availability", "telemetry", "dispatch/status", "event"):
+        for topic in (
+            "presence",
+            "state",
+            "availability",
+            "telemetry",
+            "settlement",
+            "dispatch/status",
+            "event",
+        ):
             await home.publish(f"homeflex/v1/home-a/{topic}", b"{}")
             with pytest.raises(Refused):
                 await home.publish(f"homeflex/v1/home-b/{topic}", b"{}")

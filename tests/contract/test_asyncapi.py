@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 DOCUMENT: dict[str, Any] = json.loads((DOCS / "asyncapi.json").read_text())
 CONTRACT = (DOCS / "contract.md").read_text()
-NOT_HERE = {"settlement", "config/desired", "config/reported", "enrol/request", "enrol/answer"}
+NOT_HERE = {"config/desired", "config/reported", "enrol/request", "enrol/answer"}
 
 
 def _references(value: Any) -> list[str]:

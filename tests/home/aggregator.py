@@ -26,6 +26,7 @@ from gateway.wire.event import Event
 from gateway.wire.message import Part, decode, encode
 from gateway.wire.readings import Telemetry
 from gateway.wire.reception import Unacceptable
+from gateway.wire.settlement import Settlement
 from gateway.wire.signature import new_private_key, public_x, sign
 from gateway.wire.state import Presence, State
 from gateway.wire.status import Status, Summary
@@ -43,6 +44,7 @@ _MODELS: dict[str, tuple[type[Part], ...]] = {
     "availability": (Availability,),
     "dispatch/status": (Status, Summary),
     "telemetry": (Telemetry,),
+    "settlement": (Settlement,),
     "event": (Event,),
 }
 
@@ -303,11 +305,11 @@ def stop_body(site: str, op: str, id: str, revision: int) -> dict[str, Any]:
 
 def numbered(topic: str, body: dict[str, Any]) -> list[tuple[str, str, int]]:
     """(log, stream, seq) of everything numbered in a message; `seq` 0 is a status no log could hold."""
-    if topic == "telemetry":
+    if topic in ("telemetry", "settlement"):
         return [
-            (f"telemetry:{point}", told["stream"], reading["seq"])
+            (f"{topic}:{point}", told["stream"], row["seq"])
             for point, told in body["points"].items()
-            for reading in told["readings"]
+            for row in told["readings" if topic == "telemetry" else "halfHours"]
         ]
     if topic in ("dispatch/status", "event") and body["seq"]:
         return [(topic.removeprefix("dispatch/"), body["stream"], body["seq"])]

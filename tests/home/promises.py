@@ -107,11 +107,11 @@ def _seconds(duration: str) -> int:
 
 
 def _rows(topic: str, body: dict[str, Any]) -> list[tuple[Log, int, Any]]:
-    if topic == "telemetry":
+    if topic in ("telemetry", "settlement"):
         return [
-            ((f"telemetry:{point}", told["stream"]), reading["seq"], reading)
+            ((f"{topic}:{point}", told["stream"]), row["seq"], row)
             for point, told in body["points"].items()
-            for reading in told["readings"]
+            for row in told["readings" if topic == "telemetry" else "halfHours"]
         ]
     if topic in ("dispatch/status", "event") and body["seq"]:
         return [((topic, body["stream"]), body["seq"], body)]

@@ -17,6 +17,7 @@ from gateway.wire.keys import TrustStore, parse_keys
 from gateway.wire.message import Part, decode, encode
 from gateway.wire.order import parse_order
 from gateway.wire.readings import Telemetry
+from gateway.wire.settlement import Settlement
 from gateway.wire.state import Presence, State
 from gateway.wire.status import Status, Summary
 
@@ -32,9 +33,10 @@ MODELS: dict[str, type[Part]] = {
     "homeflex.state.v1": State,
     "homeflex.status.v1": Status,
     "homeflex.summary.v1": Summary,
+    "homeflex.settlement.v1": Settlement,
     "homeflex.telemetry.v1": Telemetry,
 }
-LATER = {"homeflex.settlement.v1", "homeflex.config.v1", "homeflex.configReported.v1"}
+LATER = {"homeflex.config.v1", "homeflex.configReported.v1"}
 
 
 def _model(example: dict[str, Any]) -> type[Part]:
