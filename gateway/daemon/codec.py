@@ -251,7 +251,7 @@ def pack(blobs: Iterable[bytes], words: bytes = b"") -> bytes:
     return deflater.compress(b"".join(_LENGTH.pack(len(b)) + b for b in blobs)) + deflater.flush()
 
 
-def unpack(packed: bytes, words: bytes = b"") -> list[bytes]:
+def unpack(packed: bytes, words: bytes = b"", most: int = BLOB_MAX) -> list[bytes]:
     """The blobs that `pack` was given, with the same words.
 
     Raises:
@@ -259,7 +259,7 @@ def unpack(packed: bytes, words: bytes = b"") -> list[bytes]:
     """
     try:
         inflater = zlib.decompressobj(zdict=words)
-        rest = inflater.decompress(packed, BLOB_MAX)
+        rest = inflater.decompress(packed, most)
         if not inflater.eof:
             raise Unreadable("pack: cut off, or larger than any that is written")
         blobs = []

@@ -9,7 +9,6 @@ minutes nobody else holds yet. So a crash neither loses a minute nor tells its e
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,8 +21,9 @@ from gateway.core.half_hour import HalfHour, Ledger
 from gateway.core.metering import Anchor, Meter, Sample, Spec
 from gateway.core.model import TYPED, Asset, AssetClass, Governor, Plan, Point, Quality, Snapshot
 from gateway.core.model import Reading as Charged
-from gateway.daemon import codec
+from gateway.daemon import edge
 from gateway.daemon.clock import Clock
+from gateway.daemon.edge import Edge
 from gateway.daemon.home import Home
 from gateway.daemon.outbox import Outbox
 from gateway.daemon.store import PutMeta
@@ -41,7 +41,6 @@ MARGIN = 2.0  # a sample above so many times the nominal power is implausible
 ASSET_FRESH_S = 90.0  # a heat pump is polled each 30 s or slower
 LATE_S = 60.0  # a row made so long after its minute does not know the room of then
 HALF_HOURS_MAX = 48  # of a point told at once
-EDGE = "edge:"
 HOME_MAX_W = 60_000.0  # three phases of 80 A
 
 
@@ -90,16 +89,6 @@ class _Point:
         self.notes = self.notes[max(0, len(older) - 1) :]
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    """One point at the end of an earlier run: all rows up to `base` are safe, `rows` follow."""
-
-    meter: Meter
-    base: int
-    rows: list[tuple[float, bytes]]
-    ledger: Ledger
-
-
 class Minutes:
     """All telemetry points of the home."""
 
@@ -117,14 +106,17 @@ class Minutes:
         self._outbox = outbox
         self._clock = clock
         self._windows = windows
-        self._points = {point.id: point for point in self._made(_edges(saved))}
+        self._left = edge.unpacked(saved)  # of points that are not configured now
+        self._points = {point.id: point for point in self._made()}
         self._unsettled: dict[str, Ledger] = {}  # each point's, before half-hours were told
         self._socs: dict[str, tuple[float, Charged]] = {}  # as last decided on, and when
 
     def reconfigure(self) -> None:
         """Points as the configuration now has them; one that did not change goes on."""
         self.put()
-        made = {point.id: point for point in self._made({})}
+        former = {id_: self._edge(point) for id_, point in self._points.items()}
+        made = {point.id: point for point in self._made()}
+        self._left |= {id_: one for id_, one in former.items() if id_ not in made}
         for id_, was in self._points.items():
             now = made.get(id_)
             if now and (now.power, now.imports, now.exports) == (was.power, was.imports, was.exports):
@@ -190,16 +182,16 @@ class Minutes:
 
     def edge(self) -> Iterable[PutMeta]:
         """What the next run needs to go on from here; nothing while the clock is not trusted."""
-        if not self._clock.trusted:
-            return
-        for point in self._points.values():
-            tail = self._outbox.tail(point.log)
-            base = tail[0].seq - 1 if tail else self._outbox.last(point.log)
-            rows = [(row.at_utc_s, row.body.decode()) for row in tail]
-            rows += [(reading.end_utc_s, body.decode()) for reading, body in point.ready]
-            told, ledger = json.dumps([base, rows]).encode(), codec.encode("ledger", point.ledger)
-            blobs = codec.encode("meter", point.meter), told, ledger
-            yield PutMeta(EDGE + point.id, codec.pack(blobs, _WORDS))
+        if self._clock.trusted:
+            here = {id_: self._edge(point) for id_, point in self._points.items()}
+            yield edge.packed(here, self._left)
+
+    def _edge(self, point: _Point) -> Edge:
+        tail = self._outbox.tail(point.log)
+        base = tail[0].seq - 1 if tail else self._outbox.last(point.log)
+        rows = [(row.at_utc_s, row.body) for row in tail]
+        rows += [(reading.end_utc_s, body) for reading, body in point.ready]
+        return Edge(point.meter, base, rows, point.ledger)
 
     def put(self) -> None:
         """Give the rows that were made to their logs."""
@@ -248,32 +240,32 @@ class Minutes:
 
     # --- how a point is made and read -------------------------------------------------------------------
 
-    def _made(self, edges: Mapping[str, _Edge]) -> Iterable[_Point]:
+    def _made(self) -> Iterable[_Point]:
         config = self._home.config
         if boundary := config.boundary:
             spec = Spec(metering.Source.METER, max_w=HOME_MAX_W)
             sources = (boundary.power_w, boundary.import_ws, boundary.export_ws)
-            yield _Point(BOUNDARY, *sources, *self._meter(BOUNDARY, spec, edges))
+            yield _Point(BOUNDARY, *sources, *self._meter(BOUNDARY, spec))
         for asset in config.assets:
             if power := asset.sources.get("power_w"):
                 source = metering.Source(config.sections[asset.id].metered_by)
                 spec = Spec(source, max_w=MARGIN * asset.nominal_w, fresh_s=ASSET_FRESH_S)
                 imports = asset.sources.get("import_ws", ())
-                yield _Point(asset.id, power, imports, (), *self._meter(asset.id, spec, edges), asset)
+                yield _Point(asset.id, power, imports, (), *self._meter(asset.id, spec), asset)
 
-    def _meter(self, id_: str, spec: Spec, edges: Mapping[str, _Edge]) -> tuple[Meter, Ledger]:
+    def _meter(self, id_: str, spec: Spec) -> tuple[Meter, Ledger]:
         """The meter and the ledger of an earlier run, whose last minutes are sent and whose loss is told; or
         new ones."""
         now_s, anchor = self._clock.monotonic_s(), self._anchor()
-        log, edge = f"telemetry:{id_}", edges.get(id_)
-        if edge is None:
+        log, left = f"telemetry:{id_}", self._left.pop(id_, None)
+        if left is None:
             self._outbox.fill(log, (), now_s)
             return metering.begin(spec, now_s, anchor, self.offset_s), Ledger()
-        known = max(0, self._outbox.last(log) - edge.base)  # rows that reached the disk as well
-        self._outbox.resume_at(log, edge.base)
-        self._outbox.fill(log, edge.rows[known:], now_s)
-        meter = metering.resume(replace(edge.meter, spec=spec), now_s, anchor, self.offset_s)
-        return meter, edge.ledger
+        known = max(0, self._outbox.last(log) - left.base)  # rows that reached the disk as well
+        self._outbox.resume_at(log, left.base)
+        self._outbox.fill(log, left.rows[known:], now_s)
+        meter = metering.resume(replace(left.meter, spec=spec), now_s, anchor, self.offset_s)
+        return meter, left.ledger
 
     def _sample(self, point: _Point, latest: Mapping[str, Point]) -> Sample | None:
         """The values of this batch that feed the point, from the sources it is bound to now."""
@@ -357,41 +349,6 @@ def soc_source(soc: Charged) -> str:
     return "manual" if soc.source == TYPED else "device"
 
 
-def _edges(saved: Mapping[str, bytes]) -> dict[str, _Edge]:
-    """What the earlier run left; nothing of what cannot be read."""
-    found = {}
-    for key, blob in saved.items():
-        if not key.startswith(EDGE):
-            continue
-        try:
-            meter, told, *ledgers = codec.unpack(blob, _WORDS)
-            base, rows = json.loads(told)
-            ledger = codec.decode("ledger", ledgers[0]) if ledgers else Ledger()
-            told_rows = [(at, body.encode()) for at, body in rows]
-            found[key.removeprefix(EDGE)] = _Edge(codec.decode("meter", meter), base, told_rows, ledger)
-        except (codec.Unreadable, ValueError) as error:
-            log.error("minutes of the earlier run cannot be read", point=key, error=str(error))
-    return found
-
-
-# What an edge is made of, so that one of two minutes fits a page of the disk. Part of the stored format.
-_WORDS = (
-    b'[0,[[1800000000.0,"{\\"seq\\":0,\\"start\\":\\"2026-11-23T17:00:37Z\\",\\"end\\":\\"2026-11-23T17:01:37Z\\",'
-    b'\\"powerKw\\":0.383,\\"energyKwh\\":0.00,\\"importRegisterKwh\\":null,\\"exportRegisterKwh\\":null,'
-    b'\\"lastKw\\":0.381,\\"lastAt\\":\\"2026-11-23T17:01:31Z\\",\\"source\\":\\"meter\\",\\"source\\":\\"device\\",'
-    b'\\"method\\":\\"MEAN\\",\\"quality\\":\\"ESTIMATED\\",\\"quality\\":\\"OK\\",\\"reasons\\":[\\"edge\\"],\\"reasons\\":[],'
-    b'\\"coverage\\":1.0,\\"limitKw\\":null,\\"dispatchIds\\":[],\\"governedBy\\":\\"none\\",\\"governedBy\\":\\"household\\",'
-    b'\\"soc\\":null,\\"socAgeS\\":null,\\"socSource\\":null,\\"roomC\\":20.5,\\"roomAgeS\\":null}"]]]'
-    b'[1,{"spec":{"source":"meter","max_w":60000.0,"fresh_s":20.0,"wait_s":1.5,"resolution_ws":null},'
-    b'"anchor":{"mono_s":300.0,"utc_s":1800000200.0,"trusted":true},"offset_s":13,"open":{"start_s":293.0,'
-    b'"start_utc_s":1800000193.0,"covered_s":6.5,"heard":true,"doubted":false,"heard_bad":false,'
-    b'"powerless":false,"reasons":[]},"tracks":[{"flow_ws":0.0,"start_flow_ws":0.0,"read_ws":null,'
-    b'"read_s":null,"read_flow_ws":0.0,"start_ws":null,"booked_ws":0,"gap_ws":null,"has_hole":false,'
-    b'"suspect":null,"step_ws":3600},{"flow_ws":0.0,"start_flow_ws":0.0,"read_ws":0,"read_s":299.5,'
-    b'"read_flow_ws":0.0,"start_ws":0.0,"booked_ws":0,"gap_ws":null,"has_hole":false,"suspect":null,'
-    b'"step_ws":0}],"seen_s":299.5,"power_w":569.0,"speaks_until_s":319.5,"last_w":569.0,'
-    b'"last_at_s":299.5,"doubted":false,"silence":[],"due":[]}]'
-)
 _SEVERITY = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
 
 

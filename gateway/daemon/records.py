@@ -66,7 +66,7 @@ class Records:
             StorageError: (from the future) nothing of it is on the disk.
         """
         committed = self._store.submit(*changes, *rows)
-        return asyncio.create_task(self._numbered(rows, committed), name=f"save {rows[0].log}")
+        return asyncio.create_task(self._numbered(rows, committed), name="save rows")
 
     def event(
         self,
