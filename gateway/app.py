@@ -25,6 +25,7 @@ from gateway.core.memory import override
 from gateway.core.model import Asset, Governor, Override, Plan, Reason, Snapshot
 from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
+from gateway.daemon.budget import make_room
 from gateway.daemon.chance import SEED, draw_of, new_seed
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
 from gateway.daemon.config import Config, ConfigError
@@ -44,7 +45,7 @@ from gateway.daemon.post import Post, subscriptions
 from gateway.daemon.recollection import Recollection
 from gateway.daemon.records import EVENT_LOG, STATUS_LOG, Records
 from gateway.daemon.sections import UplinkSection
-from gateway.daemon.store import DropRows, PutMeta, Store
+from gateway.daemon.store import DropRows, PutMeta, StorageError, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
 from gateway.files import DATABASE, read, read_keys, read_password, root
@@ -52,6 +53,7 @@ from gateway.giving_back import give_back, held_by, open_driver
 from gateway.wire.event import EventKind, Severity
 from gateway.wire.keys import KeyRing
 from gateway.wire.message import encode
+from gateway.wire.moment import moment_of
 from gateway.wire.state import Presence, State
 
 log = structlog.get_logger()
@@ -60,6 +62,7 @@ TAKEN_BACK_S = 3600.0  # how long an override at the device itself lasts; the ho
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
 DAY_S = 86_400.0  # weekly times are laid out for nine days, anew each day
 EDGE_S = 1.0  # a minute waits for the disk at most so long
+ROOM_EVERY_S = 60.0  # that the disk holds no more than it may is looked at, and after each failure
 MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
@@ -189,6 +192,7 @@ class Daemon:
             tasks = [
                 group.create_task(self._look(), name="look"),
                 group.create_task(self._keep(), name="keep"),
+                group.create_task(self._keep_room(), name="keep room"),
                 group.create_task(self._reload_when_asked(), name="reload"),
                 group.create_task(self.post.run(), name="post"),
             ]
@@ -333,6 +337,21 @@ class Daemon:
             kept_s |= dict.fromkeys((*self.minutes.settlement_logs(), STATUS_LOG, EVENT_LOG), STATUSES_KEPT_S)
             utc_s = self.clock.utc_s()
             self._store.submit(*(DropRows(name, utc_s - age_s) for name, age_s in kept_s.items()))
+
+    async def _keep_room(self) -> None:
+        """The disk holds no more than it may: what is oldest goes."""
+        while True:
+            if self.clock.trusted:  # else nobody knows how old what is
+                with contextlib.suppress(StorageError):
+                    most_bytes = self.home.config.paths.most_mb * 1_000_000
+                    self._tell_dropped(await make_room(self._store, most_bytes, self.clock.utc_s()))
+            await asyncio.sleep(ROOM_EVERY_S if self._store.failure is None else outbox.RETRY_S)
+
+    def _tell_dropped(self, dropped: dict[str, float]) -> None:
+        for kind, before_utc_s in dropped.items():
+            text = f"the disk is full: {kind} before {moment_of(before_utc_s)} was dropped"
+            log.warning(text)
+            self.records.event(EventKind.STORAGE, text, Severity.WARNING)
 
     async def _commit(self) -> None:
         await outbox.commit(self.outbox, self._store, self.clock.monotonic_s(), self.minutes.edge)

@@ -116,6 +116,16 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """How much the file holds, how much more fits (into it, and with it on the disk), and the UTC of each
+    log's oldest row."""
+
+    used_bytes: int
+    room_bytes: int
+    oldest_utc_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
     """One stored row, or several in one."""
 

@@ -62,6 +62,7 @@ class Paths(Section):
 
     state: Path = Path("state")
     socket: Path = Path("state/console.sock")
+    most_mb: Annotated[Whole, Field(ge=8, le=65_536)] = 256
 
 
 class Tls(Section):

@@ -33,6 +33,7 @@ from gateway.daemon.change import (
     PutMeta,
     PutPack,
     Saved,
+    Size,
     StorageError,
 )
 
@@ -49,6 +50,7 @@ __all__ = [  # the store and what it is told: one place to import from
     "PutMeta",
     "PutPack",
     "Saved",
+    "Size",
     "StorageError",
     "Store",
     "open_file",
@@ -65,8 +67,9 @@ LOG_BYTES = (
 )  # of the write-ahead log, made at the start: a commit that grows a file costs half as much again
 CHECKPOINT_COMMITS = 100  # about LOG_BYTES: then the log is folded into the file, in the first idle moment
 CHECKPOINT_IDLE_S = 0.02
-CHECKPOINT_PAGES = 16_000  # folded without waiting for an idle moment: the log stays near 16 MB
+CHECKPOINT_PAGES = 2_000  # folded without waiting for an idle moment: the log stays near 2 MB
 ROWS_READ_MAX = 500
+BALLAST_BYTES = 2 << 20  # beside the file, thrown off when the disk is full: to drop rows takes room as well
 LOCKED_S = 1.0  # another process has the file: the one before us may be about to end
 
 _TABLES = """
@@ -94,6 +97,10 @@ _SQL: Mapping[type[Any], str] = {
 _NEXT_SEQ = (
     "insert into head (log, reserved) values (?1, 1)"
     " on conflict (log) do update set reserved = reserved + 1 returning reserved"
+)
+_OLDEST = (
+    "select log, at_utc_s from row join (select log, min(first_seq) as first_seq from row group by log)"
+    " using (log, first_seq)"
 )
 _DROP_BELOW = "delete from row where log = ?1 and first_seq <= ?2"
 _FIELDS: Mapping[type[Any], Callable[[Any], Any]] = {
@@ -144,6 +151,14 @@ class Store:
             StorageError: (from the future) they cannot be read.
         """
         return self._ask("read", (log, first_seq, min(count, ROWS_READ_MAX)))
+
+    def size(self) -> asyncio.Future[Size]:
+        """How much the file holds, and how much more fits.
+
+        Raises:
+            StorageError: (from the future) that cannot be read.
+        """
+        return self._ask("size", ())
 
     @property
     def waiting_s(self) -> float:
@@ -257,8 +272,10 @@ class _Writer:
                 return self._open()
             if verb == "close":
                 return self._close()
+            if verb == "size":
+                return self._size()
             return self._read(*what)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             return StorageError(f"not read: {error}")
 
     def _open(self) -> Saved:
@@ -273,6 +290,19 @@ class _Writer:
         if self._database:
             self._database.close()
             self._database, self._failure = None, "the store is closed"
+
+    def _size(self) -> Size | StorageError:
+        if not self._database:
+            return StorageError(self._failure)
+        pages, free, page_bytes = (
+            self._database.execute(f"pragma {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize > 2 * BALLAST_BYTES:
+            _load_ballast(self._path)
+        room_bytes = free * page_bytes + disk.f_bavail * disk.f_frsize
+        return Size((pages - free) * page_bytes, room_bytes, dict(self._database.execute(_OLDEST)))
 
     def _read(self, log: str, first_seq: int, count: int) -> list[Pack] | StorageError:
         if not self._database:
@@ -289,14 +319,27 @@ class _Writer:
         """One transaction for all; if that fails for another reason than the disk, one for each."""
         if not self._database:
             return [(verb, future, StorageError(self._failure)) for verb, _, future in jobs]
+        changes = [what for _, what, _ in jobs]
         try:
-            results = self._transaction(self._database, [what for _, what, _ in jobs])
+            results = self._with_ballast(self._database, changes)
         except (sqlite3.Error, ValueError, OverflowError) as error:
             if len(jobs) > 1 and not isinstance(error, sqlite3.OperationalError):
                 return [answer for job in jobs for answer in self._commit([job])]
             return [(verb, future, StorageError(f"not saved: {error}")) for verb, _, future in jobs]
         self._commits += 1
         return [(verb, future, result) for (verb, _, future), result in zip(jobs, results, strict=True)]
+
+    def _with_ballast(
+        self, database: sqlite3.Connection, groups: list[Sequence[Change]]
+    ) -> list[tuple[int, ...]]:
+        """The transaction; on a full disk once more, with the room that was kept for that."""
+        try:
+            return self._transaction(database, groups)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL or not _thrown_off(self._path):
+                raise
+            self._checkpoint()
+            return self._transaction(database, groups)
 
     def _transaction(
         self, database: sqlite3.Connection, groups: list[Sequence[Change]]
@@ -386,6 +429,28 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _load_ballast(path: Path) -> None:
+    """Keep some room of the disk, if there is; half of it is none."""
+    ballast = _beside(path, "-ballast")
+    try:
+        handle = os.open(ballast, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, BALLAST_BYTES)
+        finally:
+            os.close(handle)
+    except OSError:
+        ballast.unlink(missing_ok=True)
+
+
+def _thrown_off(path: Path) -> bool:
+    """Give back the room that was kept; whether there was any."""
+    ballast = _beside(path, "-ballast")
+    if not ballast.exists():
+        return False
+    ballast.unlink()
+    return True
 
 
 def _check(database: sqlite3.Connection) -> None:

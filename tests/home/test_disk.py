@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.faults.small_disk import small_disk
 from tests.home import promises
 from tests.home.aggregator import cap_body
 from tests.home.beside import beside, long_beside
@@ -43,7 +41,7 @@ async def test_a_full_disk_is_survived(folder: Path) -> None:
     """ENOSPC on a file system of 4 MB; the daemon has room of its own for a while."""
     (folder / "state").mkdir()
     filler = folder / "state" / "filler"
-    with _small_disk(folder / "state"):
+    with small_disk(folder / "state", megabytes=4):
         async with House(folder) as house:
             await house.start()
 
@@ -96,16 +94,3 @@ async def _troubled(house: House, fails: Callable[[], Awaitable[None]], works: C
     await asyncio.sleep(1.5)
     assert not house.pump.is_told_to_rest, "the cancel that the disk did not take still counts"
     await promises.no_number_is_missing_or_used_twice(house)
-
-
-@contextlib.contextmanager
-def _small_disk(where: Path) -> Iterator[None]:
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(where)], capture_output=True, text=True
-    )
-    if done.returncode:
-        pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(where)], check=False)
