@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from gateway import cars, consent, word
+from gateway import cars, charge_sessions, consent, word
 from gateway import keys as trusted
 from gateway.cars import moment
 from gateway.console.answers import (
@@ -30,6 +30,7 @@ from gateway.core.fuse import lines
 from gateway.core.life import Entry
 from gateway.core.model import Ability, Asset, FallbackBy, Governor, Reason, Setpoint, Snapshot
 from gateway.core.slack import slack
+from gateway.daemon.charge_sessions import ChargeSessions
 from gateway.daemon.clock import Clock
 from gateway.daemon.desk import Desk
 from gateway.daemon.documents import own_version
@@ -54,6 +55,7 @@ class Answers:
         post: Post,
         minutes: Minutes,
         keys: Keys,
+        sessions: ChargeSessions,
         household: Household,
     ) -> None:
         self._home = home
@@ -62,6 +64,7 @@ class Answers:
         self._post = post
         self._minutes = minutes
         self._keys = keys
+        self._sessions = sessions
         self._household = household
 
     async def answer(self, question: Question) -> Answer:
@@ -78,6 +81,9 @@ class Answers:
             case "skip-delay":
                 left_s = self._own_delays_s()
                 return self._said(await consent.skip_delay(question, self._desk, self._household, left_s))
+            case "sessions":
+                config = self._home.config
+                return await charge_sessions.page(question, self._sessions, config.assets, config.zone)
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":

@@ -27,6 +27,7 @@ from gateway.daemon import documents, outbox
 from gateway.daemon.alone import NotAlone, alone
 from gateway.daemon.budget import make_room
 from gateway.daemon.chance import SEED, draw_of, new_seed
+from gateway.daemon.charge_sessions import ChargeSessions
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
 from gateway.daemon.config import Config, ConfigError
 from gateway.daemon.desk import Desk
@@ -116,6 +117,7 @@ class Daemon:
         offset_s = self._offset_s()
         self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta)
         self.half_hours = HalfHours(self.minutes, self.records, clock)
+        self.sessions = ChargeSessions(saved, store, clock)
         entries = self._recollection.entries()
         self.keys = Keys(config.site.id, root(config), keys, saved.meta, store.submit, self.records, clock)
         self.desk = Desk(home, self.rules, self.keys.ring, self.records, clock, self.windows, entries)
@@ -143,6 +145,8 @@ class Daemon:
         self.home.on_points = self.minutes.points
         self.home.on_event = self._device_event
         self.windows.energy_ws = self.minutes.energy_ws
+        self.sessions.flowed = self.minutes.flowed
+        self.sessions.settled = self.home.settled
         self.windows.power_w = self.minutes.power_w
         self.windows.save = self._store.submit
         self.desk.act = self.loop.act
@@ -182,7 +186,8 @@ class Daemon:
         self._tell_start()
         await self._keep_seed()
         self._lay_out_limits()
-        answers = Answers(self.home, self.clock, self.desk, self.post, self.minutes, self.keys, self)
+        minutes, sessions = self.minutes, self.sessions
+        answers = Answers(self.home, self.clock, self.desk, self.post, minutes, self.keys, sessions, self)
         uplink = self._uplink()
         async with (
             local_socket.serve(self.home.config.paths.socket, answers.answer),
@@ -225,6 +230,7 @@ class Daemon:
         await self._close_minutes()
         self.outbox.flush()
         self._recollection.save(self.home.memory, self.clock, now=True)
+        self.sessions.keep(now=True)
         await self._commit()
         await self.post.stop()
         await self._commit()
@@ -283,6 +289,7 @@ class Daemon:
             if self.clock.monotonic_s() - self._limits_s > DAY_S:
                 self._lay_out_limits()
                 self._drop_old_rows()
+                self.sessions.drop_old()
             self.keys.look()
             self._describe()
             self._feed_watchdog()
@@ -299,6 +306,7 @@ class Daemon:
             self.outbox.eager = any(e.is_open and e.is_decided for e in self.desk.book.current.values())
             await self._commit()
             self._recollection.save(self.home.memory, self.clock)
+            self.sessions.keep()
             self._tell_storage()
             await asyncio.sleep(min(1.0, self.minutes.wait_s() + 0.01))
 
@@ -399,6 +407,7 @@ class Daemon:
 
     def _decided(self, snapshot: Snapshot, plan: Plan) -> None:
         self.minutes.note(snapshot, plan)
+        self.sessions.note(snapshot, plan)
         self.desk.progressed(snapshot, plan)
         self._tell_limits(plan)
         self._tell_over()

@@ -12,7 +12,14 @@ from gateway.daemon.config import parse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/configuration.md", "docs/fleet.md")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/charge-sessions.md",
+    "docs/configuration.md",
+    "docs/fleet.md",
+)
 
 
 def test_the_example_is_a_configuration() -> None:

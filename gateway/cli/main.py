@@ -6,9 +6,12 @@ Exit codes: 0 done; 1 not done (the message says why); 2 wrong usage; 3 the daem
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import sys
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -231,6 +234,35 @@ def soc(
     _print(answer, as_json, lambda done: done["done"])
 
 
+@app.command(epilog="Example: homeflex sessions --since 2026-11-01 --csv sessions.csv")
+def sessions(
+    asset: Annotated[str | None, typer.Argument(help="Which car; all if left out.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="From when on, local: 2026-11-01 or 2026-11-01T07:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Until before when, as --since.")] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Each plug-in, start, stop and change of rate, and why.")
+    ] = False,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="As CSV into this file; - is the terminal.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """The charge sessions of the last twelve months: when, how much, how often the rate changed, and why."""
+    from gateway.console import charge_views
+
+    if csv_file and as_json:
+        raise typer.BadParameter("--csv or --json, not both")
+    question: Question = {"ask": "sessions", "asset": asset, "since": since, "until": until}
+    answer = _all_sessions(config, question, as_json)
+    if csv_file:
+        _write_csv(csv_file, charge_views.table(answer, detail=detail))
+    else:
+        _print(answer, as_json, charge_views.detailed if detail else charge_views.listed)
+
+
 @app.command("charge-now", epilog="Example: homeflex charge-now")
 def charge_now(
     asset: Annotated[str | None, typer.Argument(help="Which car, if there are several.")] = None,
@@ -294,6 +326,30 @@ def _ask(config: Path, question: Question, as_json: bool) -> Any:
     if "error" in answer:
         _fail(answer["error"], as_json)
     return answer
+
+
+def _all_sessions(config: Path, question: Question, as_json: bool) -> Any:
+    """Page after page, as one answer that is the last one."""
+    answer = _ask(config, question, as_json)
+    told, unreadable = answer["sessions"], answer["unreadable"]
+    while answer["more_after"] is not None:
+        answer = _ask(config, {**question, "after": answer["more_after"]}, as_json)
+        told += answer["sessions"]
+        unreadable += answer["unreadable"]
+    return {"sessions": told, "more_after": None, "unreadable": unreadable}
+
+
+def _write_csv(file: Path, rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    if str(file) == "-":
+        typer.echo(text.getvalue(), nl=False)
+        return
+    try:
+        file.write_text(text.getvalue(), encoding="utf-8")
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", as_json=False)
+    typer.echo(f"{file}: written", err=True)
 
 
 def _print(answer: Any, as_json: bool, view: Any) -> None:

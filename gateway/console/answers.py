@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 Verb = Literal[
     "status", "why", "override", "pause", "release", "dispatch", "opt-out", "skip-delay", "accept", "decline",
-    "keys", "soc", "charge-now",
+    "keys", "soc", "sessions", "charge-now",
 ]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 
@@ -18,7 +18,8 @@ VERBS: tuple[str, ...] = get_args(Verb)
 class Question(TypedDict):
     """`asset` for all but status and keys, or `home`: all of them; `for_s`: how long override, pause and
     release hold, 0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the
-    car is (0..1); `id`: which instruction; of skip-delay also which asset.
+    car is (0..1); `id`: which instruction; of skip-delay also which asset; `since` and `until`: of sessions,
+    local dates or moments between which they were, `after`: the number of the last one that is known already.
     """
 
     ask: Verb
@@ -28,6 +29,8 @@ class Question(TypedDict):
     until: NotRequired[str | None]
     soc: NotRequired[float]
     id: NotRequired[str | None]
+    since: NotRequired[str | None]
+    after: NotRequired[int]
 
 
 class DeviceLine(TypedDict):
@@ -197,6 +200,56 @@ class TrustedKeys(TypedDict):
     keys: list[KeyLine]
 
 
+class ChargeSpan(TypedDict):
+    """From when to when; None: it goes on, or nobody knows the time."""
+
+    start: str | None
+    stop: str | None
+
+
+class RateLine(TypedDict):
+    """What a car was let draw from then on (W; None: its own, or `raised`), who governed that, and why."""
+
+    at: str | None
+    at_most_w: int | None
+    raised: bool
+    governed_by: str
+    reason: str
+    text: str
+    instructions: list[str]
+
+
+class SessionLine(TypedDict):
+    """One car at one charger, with times as RFC 3339 in the home's own time (None: nobody knows, or not yet).
+
+    Not `plugged_in_seen`: it may have come earlier; not `unplugged_seen`: it was last seen then and may have
+    left later. `energy_by`: register or power; None: nothing measures it. `left_out`: changes of its rate,
+    pauses and unseen times beyond what is kept of one session, the oldest but the first."""
+
+    number: int
+    asset: str
+    open: bool
+    plugged_in: str | None
+    plugged_in_seen: bool
+    unplugged: str | None
+    unplugged_seen: bool
+    energy_kwh: float | None
+    energy_by: str | None
+    charging: list[ChargeSpan]
+    rates: list[RateLine]
+    unseen: list[ChargeSpan]
+    left_out: int
+
+
+class Sessions(TypedDict):
+    """Charge sessions in the order they began. `more_after`: ask again after this number, for there may be
+    more; `unreadable`: how many were stored and cannot be read."""
+
+    sessions: list[SessionLine]
+    more_after: int | None
+    unreadable: int
+
+
 class Done(TypedDict):
     """Something was done."""
 
@@ -209,4 +262,4 @@ class Problem(TypedDict):
     error: str
 
 
-Answer = Status | WhyAll | Dispatch | TrustedKeys | Done | Problem
+Answer = Status | WhyAll | Dispatch | TrustedKeys | Sessions | Done | Problem

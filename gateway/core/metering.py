@@ -16,12 +16,24 @@ from dataclasses import replace
 
 from gateway.core.meter import Lost, Meter, Open, absorbed, flows_at, is_near, plausible, silenced, spoken_s
 from gateway.core.model import Quality
-from gateway.core.reading import HOLD_S, Anchor, Cause, Grade, Reading, Sample, Source, Spec, causes_of, stamp
+from gateway.core.reading import (
+    HOLD_S,
+    Anchor,
+    Cause,
+    Flowed,
+    Grade,
+    Reading,
+    Sample,
+    Source,
+    Spec,
+    causes_of,
+    stamp,
+)
 from gateway.core.track import SIGNS, Told, booked, both, reborn, register_at
 
 __all__ = [
-    "HOLD_S", "SIGNS", "Anchor", "Cause", "Grade", "Meter", "Reading", "Sample", "Source", "Spec",
-    "begin", "cut", "due_s", "feed", "flowed_ws", "resume", "stamp",
+    "HOLD_S", "SIGNS", "Anchor", "Cause", "Flowed", "Grade", "Meter", "Reading", "Sample", "Source", "Spec",
+    "begin", "cut", "due_s", "feed", "flowed", "flowed_ws", "resume", "stamp",
 ]  # fmt: skip
 
 ENOUGH = 0.9  # the share of an interval that samples must speak for to be OK
@@ -101,6 +113,13 @@ def flowed_ws(meter: Meter, at_s: float) -> float | None:
     parts = list(zip(SIGNS, meter.tracks, flows, strict=True))
     counted = [part for part in parts if part[1].read_ws is not None] or parts
     return sum(sign * track.at(flow) for sign, track, flow in counted)
+
+
+def flowed(meter: Meter, at_s: float) -> Flowed | None:
+    """The same, and what it is counted by."""
+    flow_ws = flowed_ws(meter, at_s)
+    by_register = any(track.read_ws is not None for track in meter.tracks)
+    return None if flow_ws is None else Flowed(flow_ws, by_register)
 
 
 # --- intervals: where they end, and what follows -----------------------------------------------------

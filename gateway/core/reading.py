@@ -106,6 +106,15 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
+class Flowed:
+    """What has flowed through a meter in all (Ws, net). Only differences mean anything, and none from before
+    its register was first read (`by_register`) to after that."""
+
+    energy_ws: float
+    by_register: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One interval [start, end) of one point. Registers are those at its end.
 

@@ -84,7 +84,38 @@ class DropRows:
     before_utc_s: float
 
 
-Change = PutEntry | DropEntry | PutMeta | PutFact | AppendRow | PutPack | PutHead | DropRows
+@dataclass(frozen=True, slots=True)
+class PutChargeSession:
+    """One charge session, whole. `last_utc_s`: when its car was last seen; None, like `begin_utc_s`: no clock
+    was trusted then."""
+
+    number: int
+    asset: str
+    begin_utc_s: float | None
+    last_utc_s: float | None
+    is_open: bool
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropChargeSessions:
+    """Charge sessions whose car was last seen before `before_utc_s`."""
+
+    before_utc_s: float
+
+
+Change = (
+    PutEntry
+    | DropEntry
+    | PutMeta
+    | PutFact
+    | AppendRow
+    | PutPack
+    | PutHead
+    | DropRows
+    | PutChargeSession
+    | DropChargeSessions
+)
 
 
 # --- what is found --------------------------------------------------------------------------------------
@@ -103,13 +134,16 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What was on the disk at the start. `damaged` is where an unreadable file was moved to, `failure`
-    why there is no file to write to: then every submission fails."""
+    why there is no file to write to: then every submission fails. `last_session`: the highest number that a
+    charge session has."""
 
     stream: str
     meta: Mapping[str, bytes] = field(default_factory=dict)
     entries: Mapping[str, bytes] = field(default_factory=dict)
     facts: Mapping[tuple[str, str], str] = field(default_factory=dict)
     heads: Mapping[str, Head] = field(default_factory=dict)
+    open_sessions: Mapping[int, bytes] = field(default_factory=dict)
+    last_session: int = 0
     unclean: bool = False
     damaged: Path | None = None
     failure: str | None = None
@@ -133,3 +167,13 @@ class Pack:
     last_seq: int
     at_utc_s: float
     blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """Charge sessions of an asset (None: all) that reach into [since, until), numbered above `after`."""
+
+    after: int = 0
+    asset: str | None = None
+    since_utc_s: float | None = None
+    until_utc_s: float | None = None

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints
 
+from gateway.core.charge_session import ChargeSession
 from gateway.core.half_hour import Ledger
 from gateway.core.life import Entry
 from gateway.core.metering import Meter
@@ -35,6 +36,7 @@ RECORDS: dict[str, tuple[int, Any]] = {
     "entry": (5, Entry),
     "meter": (2, Meter),
     "ledger": (1, Ledger),
+    "chargeSession": (1, ChargeSession),
 }
 """Name of a stored record -> its version and type. A change of the type's fields is a new version."""
 

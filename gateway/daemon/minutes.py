@@ -18,7 +18,7 @@ import structlog
 from gateway.core import charging, half_hour, metering, share
 from gateway.core.bind import FIELDS, bind
 from gateway.core.half_hour import HalfHour, Ledger
-from gateway.core.metering import Anchor, Meter, Sample, Spec
+from gateway.core.metering import Anchor, Flowed, Meter, Sample, Spec
 from gateway.core.model import TYPED, Asset, AssetClass, Governor, Plan, Point, Quality, Snapshot
 from gateway.core.model import Reading as Charged
 from gateway.daemon import edge
@@ -232,6 +232,11 @@ class Minutes:
         if found is None or found.meter.seen_s is None:
             return None
         return metering.flowed_ws(found.meter, self._clock.monotonic_s())
+
+    def flowed(self, point: str) -> Flowed | None:
+        """The same, and whether its register counts it."""
+        found = self._points.get(point)
+        return metering.flowed(found.meter, self._clock.monotonic_s()) if found else None
 
     def power_w(self, point: str) -> float:
         """The last power of a point, 0 if it has none."""

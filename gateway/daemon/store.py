@@ -20,19 +20,23 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from gateway.daemon import charge_table
 from gateway.daemon.change import (
     AppendRow,
     Change,
+    DropChargeSessions,
     DropEntry,
     DropRows,
     Head,
     Pack,
+    PutChargeSession,
     PutEntry,
     PutFact,
     PutHead,
     PutMeta,
     PutPack,
     Saved,
+    SessionQuery,
     Size,
     StorageError,
 )
@@ -40,16 +44,19 @@ from gateway.daemon.change import (
 __all__ = [  # the store and what it is told: one place to import from
     "AppendRow",
     "Change",
+    "DropChargeSessions",
     "DropEntry",
     "DropRows",
     "Head",
     "Pack",
+    "PutChargeSession",
     "PutEntry",
     "PutFact",
     "PutHead",
     "PutMeta",
     "PutPack",
     "Saved",
+    "SessionQuery",
     "Size",
     "StorageError",
     "Store",
@@ -93,6 +100,7 @@ _SQL: Mapping[type[Any], str] = {
     " reserved = max(reserved, ?2), sent = ?3, watermark = ?4",
     DropRows: "delete from row where log = ?1 and first_seq < coalesce((select first_seq from row"
     " where log = ?1 and at_utc_s >= ?2 order by first_seq limit 1), 9223372036854775807)",
+    **charge_table.CHANGES,
 }
 _NEXT_SEQ = (
     "insert into head (log, reserved) values (?1, 1)"
@@ -105,7 +113,10 @@ _OLDEST = (
 _DROP_BELOW = "delete from row where log = ?1 and first_seq <= ?2"
 _FIELDS: Mapping[type[Any], Callable[[Any], Any]] = {
     kind: attrgetter(*(f.name for f in fields(kind))) for kind in _SQL if len(fields(kind)) > 1
-} | {DropEntry: lambda change: (change.id,)}
+} | {
+    DropEntry: lambda change: (change.id,),
+    DropChargeSessions: lambda change: (change.before_utc_s,),
+}
 
 
 class Store:
@@ -159,6 +170,14 @@ class Store:
             StorageError: (from the future) that cannot be read.
         """
         return self._ask("size", ())
+
+    def charge_sessions(self, query: SessionQuery) -> asyncio.Future[list[tuple[int, bytes]]]:
+        """The first stored charge sessions that are asked for, each with its number, in order.
+
+        Raises:
+            StorageError: (from the future) they cannot be read.
+        """
+        return self._ask("charge sessions", (query,))
 
     @property
     def waiting_s(self) -> float:
@@ -274,6 +293,8 @@ class _Writer:
                 return self._close()
             if verb == "size":
                 return self._size()
+            if verb == "charge sessions":
+                return self._charge_sessions(*what)
             return self._read(*what)
         except (sqlite3.Error, OSError) as error:
             return StorageError(f"not read: {error}")
@@ -314,6 +335,12 @@ class _Writer:
             (log, first_seq, count),
         )
         return [Pack(*row) for row in cursor]
+
+    def _charge_sessions(self, query: SessionQuery) -> list[tuple[int, bytes]] | StorageError:
+        if not self._database:
+            return StorageError(self._failure)
+        asked = (query.after, query.asset, query.since_utc_s, query.until_utc_s, charge_table.READ_MAX)
+        return list(self._database.execute(charge_table.FOUND, asked))
 
     def _commit(self, jobs: list[_Job]) -> list[_Answer]:
         """One transaction for all; if that fails for another reason than the disk, one for each."""
@@ -365,6 +392,8 @@ def _apply(database: sqlite3.Connection, changes: Sequence[Change]) -> tuple[int
         database.execute(_SQL[type(change)], _FIELDS[type(change)](change))
         if isinstance(change, PutPack):
             database.execute(_DROP_BELOW, (change.log, change.last_seq - KEEP_SEQS))
+        if isinstance(change, PutChargeSession):
+            database.execute(charge_table.DROP_BELOW, (change.number - charge_table.KEPT_MAX,))
     return tuple(given)
 
 
@@ -464,10 +493,12 @@ def _make_tables(database: sqlite3.Connection) -> None:
     if found not in (0, FORMAT):
         raise sqlite3.OperationalError(f"its format {found} is not known; this version reads {FORMAT}")
     if found:
+        database.execute(charge_table.TABLE)  # younger than the format
         return
     database.execute("begin immediate")
     for statement in _TABLES.split(";\n"):
         database.execute(statement)
+    database.execute(charge_table.TABLE)
     database.execute("insert into meta values ('stream', ?1)", (_new_stream().encode(),))
     database.execute(f"pragma user_version = {FORMAT}")
     database.execute("commit")
@@ -498,6 +529,8 @@ def _load(database: sqlite3.Connection, unclean: bool, damaged: Path | None) -> 
         entries=dict(database.execute("select id, blob from entry")),
         facts={(d, k): text for d, k, text in database.execute("select device, key, text from fact")},
         heads={log: Head(*rest) for log, *rest in heads},
+        open_sessions=dict(database.execute(charge_table.OPEN)),
+        last_session=database.execute(charge_table.LAST).fetchone()[0],
         unclean=unclean,
         damaged=damaged,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from tests.home.beside import beside
 from tests.home.full_house import CAR_W, FullHouse, local_time
@@ -199,3 +200,47 @@ async def test_what_the_vehicle_itself_says_of_its_charge_counts_and_is_carried_
 
         await house.publish("vehicle", battery=25)
         await house.until(lambda: house.charger.power_w() == CAR_W, "what it says itself comes first")
+
+
+@beside
+async def test_the_household_sees_each_charge_what_was_asked_of_it_and_that_the_hub_was_away(
+    folder: Path,
+) -> None:
+    async with FullHouse(folder) as house:
+        await house.start()
+        await house.charger.until(lambda: house.charger.connections > 0, 15)
+        await house.charger.tell("Available")
+        await house.seen()
+        await house.plug_in()
+        await house.until(lambda: house.charger.power_w() == CAR_W, "it charges")
+        house.charger.register_wh += 40
+        sent = await house.aggregator.cap("asset:ev", 2.0)
+        await house.until(lambda: house.aggregator.said(sent.id, asset="ev", status="STARTED"), "it is held")
+        house.charger.quirks.boots, house.charger.quirks.tells_status = False, False
+        await house.kill()
+        house.charger.register_wh += 20
+        await house.start()
+        await house.until(
+            lambda: house.aggregator.last(sent.id, "ev").get("extent") == "full", "it is followed again"
+        )
+        house.charger.register_wh += 10
+        await asyncio.sleep(2)  # the charger tells its register each second
+        await house.charger.unplug()
+        (session,) = await _sessions_until_over(house)
+        assert abs(session["energy_kwh"] - 0.070) <= 0.005, "a second or two of its power at each edge"
+        assert session["energy_by"] == "register"
+        assert (session["plugged_in_seen"], session["unplugged_seen"]) == (True, True)
+        held = [rate for rate in session["rates"] if rate["governed_by"] == "dispatch"]
+        assert [sent.id] in [rate["instructions"] for rate in held]
+        assert len(session["unseen"]) == 1, "it says that the hub was away"
+        assert session["charging"][0]["start"] >= session["plugged_in"]
+
+
+async def _sessions_until_over(house: FullHouse) -> list[Any]:
+    while True:
+        code, said = await house.cli("sessions", "ev")
+        assert code == 0, said
+        sessions: list[Any] = said["sessions"]
+        if sessions and not sessions[-1]["open"]:
+            return sessions
+        await asyncio.sleep(0.2)
