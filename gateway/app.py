@@ -45,6 +45,7 @@ from gateway.daemon.outbox import Outbox
 from gateway.daemon.post import Post, subscriptions
 from gateway.daemon.recollection import Recollection
 from gateway.daemon.records import EVENT_LOG, STATUS_LOG, Records
+from gateway.daemon.rpc import Rpc
 from gateway.daemon.sections import UplinkSection
 from gateway.daemon.store import DropRows, PutMeta, StorageError, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
@@ -122,6 +123,16 @@ class Daemon:
         self.keys = Keys(config.site.id, root(config), keys, saved.meta, store.submit, self.records, clock)
         self.desk = Desk(home, self.rules, self.keys.ring, self.records, clock, self.windows, entries)
         self.post = Post(config.site.id, self._boot, store, self.outbox, self.records, clock)
+        self.rpc = Rpc(
+            config.site.id,
+            self.keys.ring,
+            lambda: self.home.config.security.require_signatures,
+            self._state,
+            self.outbox,
+            store,
+            self.records,
+            clock,
+        )
         self.fleet = Fleet(open_driver, StoredFacts(store).of, home, clock)
         self.loop = Loop(home, self.fleet, clock, self.desk.open_instructions, self._decided)
         self._availability = documents.AvailabilityNews()
@@ -153,6 +164,9 @@ class Daemon:
         self.desk.acknowledge = self.post.acknowledge
         self.post.on_dispatch = self.desk.message
         self.keys.acknowledge = self.post.acknowledge
+        self.rpc.acknowledge = self.post.acknowledge
+        self.rpc.tell = self.post.answer
+        self.post.on_question = self.rpc.message
         self.post.on_keys = self.keys.message
         self.post.offset_s = lambda: self.minutes.offset_s
         self.post.state = self._state

@@ -68,7 +68,22 @@ _TOPICS = {
         "The trust store, versioned. Subscribed first, and only where the site pins a root key.",
         "the root key pinned at commissioning, `kid` `root`",
     ),
+    "question": _Topic(
+        "rpc/{verb}",
+        False,
+        False,
+        ("rpc",),
+        "A question: state, readings, diagnose; 10 a minute. Its response topic is the reply's.",
+        "a key of role `read`; plain JSON only where `state` says `signaturesRequired` false",
+    ),
+    "reply": _Topic("reply/{token}", True, False, ("reply",), "The answer, with the correlation data asked."),
 }
+_PARAMETERS = {
+    "site": {"description": "The home: `[a-z0-9-]{1,40}`, its broker user or CN."},
+    "verb": {"description": "What is asked.", "enum": ["state", "readings", "diagnose"]},
+    "token": {"description": "The asker's own: `[A-Za-z0-9_-]{1,64}`."},
+}
+_ANSWERED_ON = {"dispatch": ("status", "status"), "question": ("reply", "reply")}
 
 
 def document() -> Json:
@@ -86,7 +101,7 @@ def document() -> Json:
         "channels": {name: _channel(topic) for name, topic in _TOPICS.items()},
         "operations": {_operation_name(name): _operation(name, topic) for name, topic in _TOPICS.items()},
         "components": {
-            "parameters": {"site": {"description": "The home: `[a-z0-9-]{1,40}`, its broker user or CN."}},
+            "parameters": _PARAMETERS,
             "messages": {
                 message: _message(message, topic) for topic in _TOPICS.values() for message in topic.messages
             },
@@ -136,7 +151,11 @@ def _channel(topic: _Topic) -> Json:
     return {
         "address": f"homeflex/v1/{{site}}/{topic.path}",
         "description": topic.words,
-        "parameters": {"site": {"$ref": "#/components/parameters/site"}},
+        "parameters": {
+            name: {"$ref": f"#/components/parameters/{name}"}
+            for name in _PARAMETERS
+            if name == "site" or f"{{{name}}}" in topic.path
+        },
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in topic.messages},
     }
 
@@ -148,7 +167,7 @@ def _operation_name(name: str) -> str:
 def _operation(name: str, topic: _Topic) -> Json:
     mqtt: Json = {"qos": 1, "retain": topic.retained, "bindingVersion": _BINDING}
     if not topic.goes_up:
-        mqtt["x-retainHandling"] = _DO_NOT_SEND_RETAINED if name == "dispatch" else 0
+        mqtt["x-retainHandling"] = _DO_NOT_SEND_RETAINED if name in _ANSWERED_ON else 0
         mqtt["x-retainAsPublished"] = True
     found: Json = {
         "action": "send" if topic.goes_up else "receive",
@@ -156,10 +175,11 @@ def _operation(name: str, topic: _Topic) -> Json:
         "messages": [{"$ref": f"#/channels/{name}/messages/{message}"} for message in topic.messages],
         "bindings": {"mqtt": mqtt},
     }
-    if name == "dispatch":
+    if name in _ANSWERED_ON:
+        channel, message = _ANSWERED_ON[name]
         found["reply"] = {
-            "channel": {"$ref": "#/channels/status"},
-            "messages": [{"$ref": "#/channels/status/messages/status"}],
+            "channel": {"$ref": f"#/channels/{channel}"},
+            "messages": [{"$ref": f"#/channels/{channel}/messages/{message}"}],
         }
     return found
 

@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from gateway.core.model import Kind
-from gateway.wire import ack, availability, dispatch, event, keys, readings, settlement, state, status
+from gateway.wire import ack, availability, dispatch, event, keys, readings, rpc, settlement, state, status
 from gateway.wire.dispatch import MOST_KW, UNITS, Payload, PayloadDescriptor, SetBody, StopBody
 from gateway.wire.message import Part
 
@@ -26,6 +26,7 @@ DOWN: Final[Mapping[str, tuple[type[Part], ...]]] = {
     dispatch.SCHEMA: (SetBody, StopBody),
     ack.SCHEMA: (ack.Ack,),
     keys.SCHEMA: (keys.TrustStore,),
+    rpc.REQUEST: (rpc.Request,),
 }
 UP: Final[Mapping[str, tuple[type[Part], ...]]] = {
     state.STATE: (state.State,),
@@ -36,6 +37,7 @@ UP: Final[Mapping[str, tuple[type[Part], ...]]] = {
     event.SCHEMA: (event.Event,),
     readings.SCHEMA: (readings.Telemetry,),
     settlement.SCHEMA: (settlement.Settlement,),
+    rpc.REPLY: (rpc.Reply,),
 }
 
 
@@ -150,6 +152,11 @@ _RULES: dict[type[BaseModel], Schema] = {
             for kind, value in _VALUES.items()
         )
     ),
+    rpc.Request: {
+        "if": {"properties": {"verb": {"const": "readings"}}},
+        "then": {"properties": {"rows": {"type": "object"}}, "required": ["rows"]},
+        "else": {"properties": {"rows": _ABSENT}},
+    },
     keys.TrustedKey: {"allOf": [{"properties": {"kid": {"not": {"const": keys.ROOT_KID}}}}]},
     SetBody: {
         **_either(_PERIOD_ON_THE_EVENT, _PERIOD_ON_EVERY_INTERVAL),

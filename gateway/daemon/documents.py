@@ -17,7 +17,7 @@ from gateway.daemon.keys import Held
 from gateway.daemon.minutes import soc_source
 from gateway.daemon.sections import AssetSection
 from gateway.wire import availability as offered
-from gateway.wire import dispatch, keys, state
+from gateway.wire import dispatch, keys, rpc, state
 from gateway.wire.readings import Source
 
 VALID_S = 600.0  # how long an availability is believed
@@ -42,7 +42,7 @@ def state_of(home: Home, clock: Clock, boot: str, offset_s: int, trusted: Held |
         site=config.site.id,
         at_utc_s=clock.utc_s(),
         versions={"homeflex": own_version(), "contract": "1"},
-        accepts=(dispatch.SCHEMA, keys.SCHEMA) if config.security.root else (dispatch.SCHEMA,),
+        accepts=(dispatch.SCHEMA, rpc.REQUEST, *((keys.SCHEMA,) if config.security.root else ())),
         boot=boot,
         clock=state.Clock(
             trusted=clock.trusted,

@@ -214,6 +214,12 @@ class Outbox:
         if known is None or stream != self.stream or not known.acknowledge(seq, at_utc_s):
             self.ignored_acks += 1
 
+    def again(self, log: str, first: int, last: int) -> tuple[int, int] | None:
+        """Send rows of a log again, as backfill; the numbers that this comes to, None: there is no such log.
+        What has left the disk is passed over."""
+        known = self._logs.get(log)
+        return known.again(first, last) if known else None
+
     def _landed(self, parcel: Parcel, sent_utc_s: float | None) -> None:
         for name, rows in itertools.groupby(parcel.rows, key=lambda row: row.log):
             seqs = [row.seq for row in rows]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -32,14 +33,16 @@ RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # after a message was not delivered on a l
 STATE_EVERY_S = 5.0  # at most
 FLUSH_S = 5.0  # at a stop, for what still waits
 FAREWELL_S = 2.0  # and then for `presence`
+ANSWERS_MAX = 16  # under way at once; more are not said
 
 
 def subscriptions(site: str, *, has_root: bool) -> tuple[Subscription, ...]:
-    """What we listen to: to trust stores only where a root key is pinned. A dispatch is never taken from what
-    is retained."""
+    """What we listen to: to trust stores only where a root key is pinned. Neither dispatch nor question is
+    ever taken from what is retained."""
     base = f"homeflex/v1/{site}"
     keys = (Subscription(f"{base}/keys", first=True),) if has_root else ()
-    return (*keys, Subscription(f"{base}/ack"), Subscription(f"{base}/dispatch", retain_handling=2))
+    never_retained = (Subscription(f"{base}/{topic}", retain_handling=2) for topic in ("dispatch", "rpc/+"))
+    return (*keys, Subscription(f"{base}/ack"), *never_retained)
 
 
 class Post:
@@ -59,6 +62,7 @@ class Post:
         self.uplink: Uplink | None = None
         self.on_dispatch: Callable[[Inbound], None] = lambda _inbound: None
         self.on_keys: Callable[[Inbound], None] = self.acknowledge
+        self.on_question: Callable[[Inbound, str], None] = lambda _inbound, _verb: None
         self.state: Callable[[], State] | None = None
         self.offset_s: Callable[[], int] = lambda: 0
         self._base = f"homeflex/v1/{site}/"
@@ -75,7 +79,7 @@ class Post:
         self._retained_after_s = 0.0  # retained documents that were refused wait until then
         self._state_s = -STATE_EVERY_S
         self._described: State | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         records.wake = self._something.set
         records.tell_at_once = self._tell_at_once
 
@@ -112,6 +116,9 @@ class Post:
             return
         if topic == "keys":
             self.on_keys(inbound)
+            return
+        if topic.startswith("rpc/"):
+            self.on_question(inbound, topic.removeprefix("rpc/"))
             return
         if topic == "ack":
             self._ack(inbound)
@@ -152,6 +159,11 @@ class Post:
         if timeless != self._described:
             self._described = timeless
             self.retain("state", encode(state))
+
+    def answer(self, topic: str, body: bytes, correlation: bytes | None) -> None:
+        """Publish an answer once; who asked asks again where it does not arrive."""
+        if len(self._tasks) < ANSWERS_MAX:
+            self._begin(self._publish(topic, body, correlation=correlation), "answer")
 
     async def run(self) -> None:
         """Send what waits, for ever."""
@@ -231,23 +243,25 @@ class Post:
             self._outbox.failed(parcel)
             await asyncio.sleep(self._longer_s())
 
-    async def _publish(self, topic: str, body: bytes, *, retain: bool = False) -> bool:
+    async def _publish(
+        self, topic: str, body: bytes, *, retain: bool = False, correlation: bytes | None = None
+    ) -> bool:
         if self.uplink is None:
             return False
         try:
-            await self.uplink.publish(f"{self._base}{topic}", body, retain=retain)
+            await self.uplink.publish(f"{self._base}{topic}", body, retain=retain, correlation=correlation)
         except NotDelivered as error:
             log.debug("not delivered", topic=topic, error=str(error))
             return False
         return True
 
     def _tell_at_once(self, body: bytes) -> None:
-        task = asyncio.create_task(self._tell(body), name="tell at once")
+        self._begin(self._publish("dispatch/status", body), "tell at once")
+
+    def _begin(self, telling: Coroutine[Any, Any, bool], name: str) -> None:
+        task = asyncio.create_task(telling, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _tell(self, body: bytes) -> None:
-        await self._publish("dispatch/status", body)
 
     def _ack(self, inbound: Inbound) -> None:
         try:

@@ -180,7 +180,9 @@ class Session:
         for _ in range(self._waiting):
             self._slots.release()
 
-    async def publish(self, topic: str, payload: bytes, retain: bool, expiry_s: int | None) -> ReasonCode:
+    async def publish(
+        self, topic: str, payload: bytes, retain: bool, expiry_s: int | None, correlation: bytes | None
+    ) -> ReasonCode:
         """The broker's answer to one message at QoS 1.
 
         Raises:
@@ -195,11 +197,9 @@ class Session:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
-        extra = (
-            None
-            if expiry_s is None
-            else packet_properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
-        )
+        named = {"MessageExpiryInterval": expiry_s, "CorrelationData": correlation}
+        known = {name: value for name, value in named.items() if value is not None}
+        extra = packet_properties(PacketTypes.PUBLISH, **known) if known else None
         return await self._answer(lambda: self._paho.publish(topic, payload, 1, retain, extra))
 
     async def subscribe(self, subscription: Subscription) -> ReasonCode:
@@ -336,7 +336,7 @@ class _LastError(logging.Handler):
         self.text = record.getMessage()
 
 
-def packet_properties(packet_type: int, **values: int) -> Properties:
+def packet_properties(packet_type: int, **values: int | bytes) -> Properties:
     """MQTT 5 properties of a packet, by their names in the standard without spaces."""
     made = Properties(packet_type)  # type: ignore[no-untyped-call]  # paho's are not annotated
     for name, value in values.items():

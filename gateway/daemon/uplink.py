@@ -146,7 +146,13 @@ class Uplink:
             self._serving.cancel()
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        correlation: bytes | None = None,
     ) -> None:
         """Publish at QoS 1 and return when the broker has taken it.
 
@@ -158,7 +164,7 @@ class Uplink:
             raise NotDelivered("no link to the broker")
         try:
             async with asyncio.timeout(self._pace.answer_s):
-                code = await session.publish(topic, payload, retain, expiry_s)
+                code = await session.publish(topic, payload, retain, expiry_s, correlation)
         except TimeoutError:
             raise NotDelivered(f"no answer from the broker in {self._pace.answer_s:g} s") from None
         if code.is_failure:

@@ -122,6 +122,7 @@ class UpLog:
     heads_on_disk: tuple[int, int] = (0, 0)
     live: deque[Row] = field(default_factory=deque)
     todo: Ranges = field(default_factory=Ranges)  # to be sent as backfill
+    asked: Ranges = field(default_factory=Ranges)  # and what was asked for again: no ack takes that off
     fetched: dict[int, Row] = field(default_factory=dict)
     _kept: dict[int, Row] = field(default_factory=dict)
     _added_s: dict[int, float] = field(default_factory=dict)  # of those that only memory has
@@ -248,7 +249,11 @@ class UpLog:
     @property
     def has_late(self) -> bool:
         """Whether backfill may go on the wire."""
-        return self.todo.first is not None and self.todo.first[0] <= self.reserved
+        return self._late.first is not None and self._late.first[0] <= self.reserved
+
+    @property
+    def _late(self) -> Ranges:
+        return self.todo if self.todo.first else self.asked
 
     @property
     def sent(self) -> int:
@@ -267,32 +272,35 @@ class UpLog:
 
     def take_late(self) -> list[Row]:
         """The next backfill that is at hand, without a gap, off the queue. None: see `to_fetch`."""
-        first, last = self.todo.first or (1, 0)
+        late = self._late
+        first, last = late.first or (1, 0)
         last = min(last, first + (BACKFILL_ROWS if is_bundled(self.name) else 1) - 1, self.reserved)
         found = (self._kept.get(seq) or self.fetched.get(seq) for seq in range(first, last + 1))
         rows = [row for row in itertools.takewhile(lambda row: row is not None, found) if row]
         if rows:
-            self.todo.drop_through(rows[-1].seq)
+            late.drop_through(rows[-1].seq)
         return self._fly(rows)
 
     def to_fetch(self) -> int | None:
         """The first number of backfill that only the disk has. What not even the disk has is passed over."""
-        while self.todo.first and self.todo.first[0] not in self._kept:
-            if self.todo.first[0] <= self.durable:
-                return self.todo.first[0]
-            self.todo.drop_through(self.todo.first[0])
+        late = self._late
+        while late.first and late.first[0] not in self._kept:
+            if late.first[0] <= self.durable:
+                return late.first[0]
+            late.drop_through(late.first[0])
         return None
 
     def fetch(self, first_seq: int, rows: list[Row]) -> None:
         """What the disk has from `first_seq` on; numbers that are gone are not waited for."""
         self.fetched = {row.seq: row for row in rows if row.seq >= first_seq}
-        self.todo.drop_through(min([self.durable, *(seq - 1 for seq in self.fetched)]))
+        self._late.drop_through(min([self.durable, *(seq - 1 for seq in self.fetched)]))
 
     def landed(self, first: int, last: int, sent_utc_s: float | None) -> None:
         """Rows came back from the wire: sent at that time, or (None) to be sent again."""
         self._flying.difference_update(range(first, last + 1))
         if sent_utc_s is None:
             self.todo.add(max(first, self.watermark + 1), last)
+            self.asked.add(first, min(last, self.watermark))
         else:
             self._sent_at.append((first, last, sent_utc_s))
 
@@ -308,6 +316,12 @@ class UpLog:
         if not again and self._is_trailing(seq + 1, at_utc_s):
             self.todo.add(seq + 1, self.live[0].seq - 1 if self.live else self.head)
         return True
+
+    def again(self, first: int, last: int) -> tuple[int, int]:
+        """Send numbers again, whoever holds them; the first and last of them that were ever given."""
+        first, last = max(1, first), min(last, self.head)
+        self.asked.add(first, last)
+        return first, last
 
     def _is_trailing(self, missing: int, at_utc_s: float) -> bool:
         """Whether the first row an ack lacks was sent so long before it that it will not come by itself."""

@@ -41,7 +41,9 @@ pattern write homeflex/v1/%u/telemetry
 pattern write homeflex/v1/%u/settlement
 pattern write homeflex/v1/%u/dispatch/status
 pattern write homeflex/v1/%u/event
+pattern write homeflex/v1/%u/reply/+
 pattern read homeflex/v1/%u/dispatch
+pattern read homeflex/v1/%u/rpc/+
 pattern read homeflex/v1/%u/ack
 pattern read homeflex/v1/%u/keys
 
@@ -49,6 +51,7 @@ user AGGREGATOR
 topic read homeflex/v1/#
 topic write homeflex/v1/+/dispatch
 topic write homeflex/v1/+/ack
+topic write homeflex/v1/+/rpc/+
 topic write homeflex/v1/+/keys
 
 user OPERATOR

@@ -69,6 +69,8 @@ def test_every_message_of_this_release_is_on_a_channel() -> None:
 
 def test_directions_and_retained_flags_are_those_of_the_contracts_table() -> None:
     rows = re.findall(r"^\| `([a-z/]+)` \| (up|down) \| (yes|no|never) \|", CONTRACT, re.M)
+    assert "| `rpc/<verb>` · `reply/<token>` | down · up | no |" in CONTRACT
+    rows += [("rpc/{verb}", "down", "no"), ("reply/{token}", "up", "no")]
     told = {topic: (way == "up", retained == "yes") for topic, way, retained in rows if topic not in NOT_HERE}
     found = {
         _at(operation["channel"]["$ref"])["address"].removeprefix("homeflex/v1/{site}/"): (
@@ -83,7 +85,7 @@ def test_directions_and_retained_flags_are_those_of_the_contracts_table() -> Non
 
 def test_what_it_receives_is_what_the_daemon_subscribes_to() -> None:
     told = {
-        (_at(one["channel"]["$ref"])["address"].format(site="home"), _mqtt(one)["x-retainHandling"])
+        (_at(one["channel"]["$ref"])["address"].format(site="home", verb="+"), _mqtt(one)["x-retainHandling"])
         for one in DOCUMENT["operations"].values()
         if one["action"] == "receive"
     }
@@ -108,7 +110,7 @@ def test_the_session_and_the_will_are_the_daemons() -> None:
     assert (example["online"], example["reason"]) == (False, "lost")
 
 
-@pytest.mark.parametrize("name", ["dispatch", "keys"])
+@pytest.mark.parametrize("name", ["dispatch", "keys", "rpc"])
 def test_what_is_obeyed_is_signed(name: str) -> None:
     message = DOCUMENT["components"]["messages"][name]
     assert message["traits"] == [{"$ref": "#/components/messageTraits/signed"}]

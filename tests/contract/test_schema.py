@@ -25,7 +25,7 @@ from tests.wire.test_order import BROKEN
 
 DOCS = Path(__file__).parents[2] / "docs"
 DISPATCH = "homeflex.dispatch.v1"
-OBEYED = {DISPATCH, "homeflex.keys.v1"}
+OBEYED = {DISPATCH, "homeflex.keys.v1", "homeflex.rpc.v1"}
 
 # What no schema can say: whose topic it is, the calendar, and sums. JSON does not tell 1.0 from 1, and a
 # `$` of Python's looks past a last line break, which those of ECMA 262 and of the models do not.

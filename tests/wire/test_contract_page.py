@@ -17,6 +17,7 @@ from gateway.wire.keys import TrustStore, parse_keys
 from gateway.wire.message import Part, decode, encode
 from gateway.wire.order import parse_order
 from gateway.wire.readings import Telemetry
+from gateway.wire.rpc import Reply, Request
 from gateway.wire.settlement import Settlement
 from gateway.wire.state import Presence, State
 from gateway.wire.status import Status, Summary
@@ -30,6 +31,8 @@ MODELS: dict[str, type[Part]] = {
     "homeflex.event.v1": Event,
     "homeflex.keys.v1": TrustStore,
     "homeflex.presence.v1": Presence,
+    "homeflex.reply.v1": Reply,
+    "homeflex.rpc.v1": Request,
     "homeflex.state.v1": State,
     "homeflex.status.v1": Status,
     "homeflex.summary.v1": Summary,
@@ -73,7 +76,7 @@ def test_the_example_of_a_trust_store_can_be_used() -> None:
 @pytest.mark.parametrize("example", HERE, ids=lambda example: example["schema"])
 def test_an_unknown_field_is_ignored_in_data_and_refused_in_what_is_obeyed(example: dict[str, Any]) -> None:
     message = json.dumps({**example, "added": 1}).encode()
-    if example["schema"] in {"homeflex.dispatch.v1", "homeflex.keys.v1"}:
+    if example["schema"] in {"homeflex.dispatch.v1", "homeflex.keys.v1", "homeflex.rpc.v1"}:
         with pytest.raises(Exception, match="added: is not a field"):
             decode(_model(example), message, SITE)
     else:
