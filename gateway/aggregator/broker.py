@@ -92,15 +92,23 @@ class Connection:
         self._client = client
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expires_s: int | None = None,
+        reply_on: str | None = None,
     ) -> None:
-        """Publish at QoS 1; returns when the broker has it, which drops it once it is that old.
+        """Publish at QoS 1; returns when the broker has it, which drops it once it is that old. `reply_on`:
+        where an answer is listened for.
 
         Raises:
             NoBroker: it did not take it in 10 s.
         """
         with _told():
-            await self._client.publish(topic, payload, 1, retain, _expiring(expires_s), timeout=_DEADLINE_S)
+            extra = _properties(MessageExpiryInterval=expires_s, ResponseTopic=reply_on)
+            await self._client.publish(topic, payload, 1, retain, extra, timeout=_DEADLINE_S)
 
     async def subscribe(self, *topics: str) -> None:
         """Listen to topics; what is retained there comes at once.
@@ -190,11 +198,14 @@ def _told(where: str = "") -> Iterator[None]:
         raise NoBroker(f"{where}{str(error) or 'no answer'}") from error
 
 
-def _expiring(after_s: int | None) -> Properties | None:
-    if after_s is None:
+def _properties(**values: int | str | None) -> Properties | None:
+    """Those that are not None, by their names in the standard without spaces; None: there are none."""
+    known = {name: value for name, value in values.items() if value is not None}
+    if not known:
         return None
     found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's are not annotated
-    found.MessageExpiryInterval = after_s
+    for name, value in known.items():
+        setattr(found, name, value)
     return found
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -66,6 +67,27 @@ async def send(
         async with _for(follow_s):
             return await _to_the_end(heard, following, tell)
         raise _no_end(following, follow_s)
+
+
+async def ask(broker: Broker, site: str, verb: str, token: bytes, *, wait_s: float) -> Heard:
+    """Publish a signed question and wait for its answer.
+
+    Raises:
+        NoBroker: the broker cannot be reached, or is lost.
+        NoAnswer: no answer in `wait_s`.
+    """
+    reply_on = f"{ROOT}/{site}/reply/{secrets.token_hex(8)}"
+    async with connected(broker) as connection:
+        await connection.subscribe(reply_on)
+        topic = f"{ROOT}/{site}/rpc/{verb}"
+        await connection.publish(topic, token, expires_s=math.ceil(wait_s), reply_on=reply_on)
+        async with _for(wait_s):
+            async for heard in connection.heard():
+                return heard
+    raise NoAnswer(
+        f"{site} did not answer in {wait_s:g} s: is it online (`watch`), does the broker let it read rpc/+ "
+        "and write reply/+, was it asked more than ten times a minute?"
+    )
 
 
 async def publish_keys(broker: Broker, site: str, version: int, token: bytes, *, wait_s: float) -> None:

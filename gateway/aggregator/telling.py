@@ -16,7 +16,7 @@ def lines(heard: Heard, *, readings: bool = False) -> Iterator[str]:
     if heard.below in ("telemetry", "settlement") and not readings:
         return
     try:
-        told = list(_TELL[heard.below](heard.body))
+        told = list(_TELL["reply" if heard.below.startswith("reply/") else heard.below](heard.body))
     except (KeyError, TypeError, AttributeError, ValueError):
         told = [f"{heard.below}: {heard.payload.decode(errors='replace')[:200]}"]
     for one in told:
@@ -110,6 +110,19 @@ def _telemetry(body: Body) -> Iterator[str]:
             yield f"minute    {point} {one['seq']} to {one['end']}: {power} {one['quality']}{reasons}{late}"
 
 
+def _reply(body: Body) -> Iterator[str]:
+    if body["reception"] != "OK":
+        yield f"reply     {body['reception']}{_because(body)}"
+    elif "state" in body:
+        yield from _state(body["state"])
+    elif "readings" in body:
+        rows = body["readings"]
+        numbers = f"{rows['firstSeq']} to {rows['lastSeq']} of {rows['stream']}"
+        yield f"reply     {rows['log']} {numbers} come again"
+    else:
+        yield from (f"reply     {name} {value}" for name, value in body["diagnose"].items())
+
+
 def _settlement(body: Body) -> Iterator[str]:
     for point, bundle in body["points"].items():
         for one in bundle["halfHours"]:
@@ -125,6 +138,7 @@ _TELL: dict[str, Callable[[Body], Iterator[str]]] = {
     "presence": _presence,
     "state": _state,
     "availability": _availability,
+    "reply": _reply,
     "telemetry": _telemetry,
     "settlement": _settlement,
 }

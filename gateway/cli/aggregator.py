@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import aggregator_keys
+from gateway.cli import aggregator_ask, aggregator_keys
 from gateway.cli.exchange import (
     IN_PART,
     NOT_DONE,
@@ -50,6 +50,12 @@ app = typer.Typer(
     epilog="Example: homeflex aggregator watch --broker mqtt://127.0.0.1:1883",
 )
 app.add_typer(aggregator_keys.app, name="keys")
+
+app.command(
+    "ask",
+    epilog="Example: homeflex aggregator ask readings --site home-7f3a --sign read-2026-11.json --log event "
+    "--first 1 --last 9 --broker mqtts://broker.example",
+)(aggregator_ask.ask)
 
 Value = str | None
 

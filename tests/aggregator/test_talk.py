@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.aggregator import jwk, talk
+from gateway.aggregator import jwk, question, talk
 from gateway.aggregator.broker import Broker, NoBroker
 from gateway.aggregator.following import Ending
 from gateway.aggregator.heard import Heard, of_lines
@@ -21,6 +21,7 @@ from gateway.wire.ack import Ack
 from gateway.wire.dispatch import SCHEMA
 from gateway.wire.keys import parse_keys
 from gateway.wire.message import decode
+from gateway.wire.rpc import parse_request
 from tests.aggregator.home import ROOT, SITE, STREAM, Home, at_home
 from tests.aggregator.streams import Step, readings, telemetry
 from tests.fakes.authority import Authority
@@ -320,3 +321,31 @@ def test_files_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ValueError, match="for mqtts"):
         Broker.at("mqtt://127.0.0.1", ca=Path("a.pem"))
     assert "geheim" not in repr(Broker.at("mqtts://b", login=("a", "geheim")))
+
+
+async def test_a_question_that_nobody_answers_says_what_to_look_at(broker: Broker) -> None:
+    token = KEY.signed(question.body(SITE, "state", time.time()), "homeflex.rpc.v1")
+    with pytest.raises(talk.NoAnswer, match="does the broker let it read"):
+        await talk.ask(broker, "home-nobody", "state", token, wait_s=0.3)
+
+
+@pytest.mark.parametrize(
+    ("verb", "rows", "right"),
+    [
+        ("weather", None, "one of state, readings, diagnose"),
+        ("readings", None, "needs --log, --first and --last"),
+        ("state", ("event", 1, 2), "no other question has them"),
+    ],
+)
+def test_a_question_that_is_none_is_told_before_it_is_sent(
+    verb: str, rows: tuple[str, int, int] | None, right: str
+) -> None:
+    with pytest.raises(ValueError, match=right):
+        question.body(SITE, verb, time.time(), rows)
+
+
+def test_a_question_is_one_that_a_home_takes() -> None:
+    payload = question.body(SITE, "readings", time.time(), ("telemetry:ev", 3, 9))
+    taken = parse_request(payload, SITE, "readings")
+    assert taken.rows
+    assert (taken.rows.log, taken.rows.first_seq, taken.rows.last_seq) == ("telemetry:ev", 3, 9)

@@ -21,6 +21,7 @@ TOPICS = {
     "homeflex.availability.v1": "availability",
     "homeflex.telemetry.v1": "telemetry",
     "homeflex.settlement.v1": "settlement",
+    "homeflex.reply.v1": "reply/t-1",
 }
 SAID = {
     "homeflex.status.v1": ["r0 OK  ev: STARTED partial (measured) limit 3.2 kW measured 3.18 kW [charge"],
@@ -33,6 +34,7 @@ SAID = {
         "device charger: unreachable",
     ],
     "homeflex.availability.v1": ["asset:ev now 7.2 kW; down to 0 kW for 5400 s, until chargeLimit; up to"],
+    "homeflex.reply.v1": ["telemetry:ev 10380 to 10412 of 01JDC0W3Q8Z5 come again"],
     "homeflex.settlement.v1": ["boundary 311 2026-11-23 period 35 r0: import 0.811 kWh, export 0.0 kWh OK"],
     "homeflex.telemetry.v1": ["ev 10412 to 2026-11-23T17:01:37Z: 1.383 kW OK"],
 }  # fmt: skip

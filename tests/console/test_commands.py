@@ -35,7 +35,7 @@ def test_these_are_the_commands() -> None:
         "run", "demo", "status", "why", "override", "pause", "soc", "charge-now", "release", "config check",
         "opt-out", "skip-delay", "sessions", "dispatch", "accept", "decline", "keys",
         "aggregator keys new", "aggregator keys sign", "aggregator keys publish", "aggregator send",
-        "aggregator watch", "aggregator verify", "aggregator ack", "aggregator convert",
+        "aggregator ask", "aggregator watch", "aggregator verify", "aggregator ack", "aggregator convert",
     }  # fmt: skip
 
 
