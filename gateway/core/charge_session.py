@@ -129,7 +129,8 @@ class Glance:
 
 
 def glance(snapshot: Snapshot, plan: Plan, asset: Asset, flowed: Flowed | None) -> Glance | None:
-    """What a decision knows of an asset's charger; None: it does not answer."""
+    """What a decision knows of an asset's charger; None: it does not answer. `flowed` through its meter is
+    None where nothing tells its power: then its register alone counts."""
     state, setpoint = snapshot.state(asset.id), plan.setpoint(asset.id)
     is_there = state.online or asset.control is None
     if not is_there or (state.connected is None and state.power_w is None):
@@ -142,7 +143,7 @@ def glance(snapshot: Snapshot, plan: Plan, asset: Asset, flowed: Flowed | None) 
         plugged=state.connected.value > 0.5 if state.connected else None,
         charges=state.power_w.value > CHARGES_W if state.power_w else None,
         rate=_rate(snapshot, plan, setpoint) if setpoint else None,
-        flowed=flowed,
+        flowed=flowed or (Flowed(state.import_ws.value, by_register=True) if state.import_ws else None),
         tells_plug="connected" in asset.sources,
     )
 
@@ -155,7 +156,7 @@ def watched(was: Watch, seen: Glance) -> tuple[Watch, ChargeSession | None]:
     gap_s = _since_s(session.last, seen)
     if gap_s is not None and gap_s > UNSEEN_S:
         return _begun(Watch(), seen), abandoned(session)
-    is_gap = session.last.at_s is None or gap_s is None or gap_s > GAP_S
+    is_gap = session.last.at_s is None or (gap_s or 0.0) > GAP_S
     if is_gap:
         session = _with_gap(session, seen)
     session = _counted(session, seen, gap_s)

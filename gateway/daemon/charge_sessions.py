@@ -120,8 +120,8 @@ class ChargeSessions:
         self._date_waiting()
         self._date_open()
         alive = {kept.number: kept.session for kept in (*self._waiting, *self._open.values())}
-        stored = dict(_decoded((number, blob) for number, blob in rows if number not in alive))
-        unreadable = [number for number, _ in rows if number not in alive and number not in stored]
+        stored = dict(_decoded(rows))
+        unreadable = [number for number, _ in rows if number not in stored and number not in alive]
         is_last = len(rows) < READ_MAX
         last = self._last if is_last else rows[-1][0]
         found = stored | {n: s for n, s in alive.items() if query.after < n <= last and _is_asked(query, s)}
@@ -131,7 +131,7 @@ class ChargeSessions:
 
     def _take_up(self, number: int, session: ChargeSession) -> None:
         """A session that went on when the last life ended; of two on one charger the later one."""
-        kept = _Kept(number, resumed(session), is_due=False)
+        kept = _Kept(number, session, is_due=False)
         if was := self._open.pop(session.asset, None):
             self._wait(was, abandoned(was.session))
         self._open[session.asset] = kept

@@ -377,6 +377,14 @@ def test_without_a_meter_the_energy_is_not_known() -> None:
     assert (life.open.energy_ws, life.open.flowed) == (None, None)
 
 
+def test_where_nothing_tells_a_power_the_register_alone_counts() -> None:
+    life = _lived([AWAY])
+    for n in range(4):
+        register = _reading(LIFETIME_WS + 70_000.0 * n)
+        life.look(UTC + 30 + 10 * n, CHARGES, None, import_ws=register, power_w=None)
+    assert (life.open.energy_ws, life.open.charging) == (210_000.0, ())
+
+
 def test_a_register_that_is_read_for_the_first_time_is_no_energy() -> None:
     life = _lived([AWAY])
     life.look(UTC + 30, CHARGES, 0.0, by_register=False)
