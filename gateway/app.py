@@ -68,7 +68,7 @@ ROOM_EVERY_S = 60.0  # that the disk holds no more than it may is looked at, and
 MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
-FIXED = ("site", "paths", "uplink", "clock", "reporting")  # sections that only a restart changes
+FIXED = ("site", "paths", "uplink", "clock")  # sections that only a restart changes
 EVENT_KINDS = {"deviceLost": EventKind.DEVICE_LOST, "deviceBack": EventKind.DEVICE_BACK}
 
 
@@ -148,6 +148,7 @@ class Daemon:
         self._lost = 0
         self._limited: frozenset[str] = frozenset()
         self._taken = {o.asset: o for o in home.memory.overrides}
+        self._take_reporting()
         self._introduce()
 
     def _introduce(self) -> None:
@@ -287,6 +288,7 @@ class Daemon:
         self.home.config = config
         self.keys.take_local(keys)
         self._lay_out_limits()
+        self._take_reporting()
         self.minutes.reconfigure()
         if missed := await give_back(self.fleet, self.home, held_by(was) - held_by(config)):
             log.error("no longer ours, but not given back", devices=missed)
@@ -533,6 +535,12 @@ class Daemon:
         drawn = SystemRandom().randrange(60)
         self._store.submit(PutMeta("offset", str(drawn).encode()))
         return drawn
+
+    def _take_reporting(self) -> None:
+        """How minutes are cut and sent from now on; one of 1 to 119 s joins an old grid and a new one."""
+        self.outbox.bundle = self.home.config.reporting.bundle
+        self.minutes.offset_s = self._offset_s()
+        self.outbox.flush()
 
     async def _keep_seed(self) -> None:
         """What the delays of schedules are drawn from is on the disk before it is used. A disk that does not

@@ -14,7 +14,10 @@ from gateway.wire.moment import moment_of, utc_s_of
 
 ROOT = "homeflex/v1"
 BUNDLED = {"telemetry": "readings", "settlement": "halfHours"}  # topics with rows of many points
-UP = ("presence", "state", "availability", "dispatch/status", "telemetry", "settlement", "event")
+UP = (
+    "presence", "state", "availability", "dispatch/status", "telemetry", "telemetry/+", "settlement", "event",
+)  # fmt: skip
+_OF_ONE = ("telemetry", "reply")  # topics with one more level: a point, or who asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,10 @@ class Heard:
 
     @property
     def below(self) -> str:
-        """The topic below the site's, such as `dispatch/status`."""
-        return self._below_root()[1]
+        """The topic below the site's, such as `dispatch/status`; `telemetry` also where it is one point's."""
+        below = self._below_root()[1]
+        kind = below.partition("/")[0]
+        return kind if kind in _OF_ONE else below
 
     @property
     def body(self) -> dict[str, Any]:

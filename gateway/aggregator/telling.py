@@ -16,7 +16,7 @@ def lines(heard: Heard, *, readings: bool = False) -> Iterator[str]:
     if heard.below in ("telemetry", "settlement") and not readings:
         return
     try:
-        told = list(_TELL["reply" if heard.below.startswith("reply/") else heard.below](heard.body))
+        told = list(_TELL[heard.below](heard.body))
     except (KeyError, TypeError, AttributeError, ValueError):
         told = [f"{heard.below}: {heard.payload.decode(errors='replace')[:200]}"]
     for one in told:

@@ -47,6 +47,9 @@ _TOPICS = {
     "telemetry": _Topic(
         "telemetry", True, False, ("telemetry",), "The minute readings of all points, one cut."
     ),
+    "pointTelemetry": _Topic(
+        "telemetry/{point}", True, False, ("telemetry",), "The same of one point, where the site says so."
+    ),
     "settlement": _Topic(
         "settlement", True, False, ("settlement",), "The half-hours of all points, and their corrections."
     ),
@@ -80,6 +83,7 @@ _TOPICS = {
 }
 _PARAMETERS = {
     "site": {"description": "The home: `[a-z0-9-]{1,40}`, its broker user or CN."},
+    "point": {"description": "A metering point: `boundary`, or an asset."},
     "verb": {"description": "What is asked.", "enum": ["state", "readings", "diagnose"]},
     "token": {"description": "The asker's own: `[A-Za-z0-9_-]{1,64}`."},
 }
@@ -161,7 +165,7 @@ def _channel(topic: _Topic) -> Json:
 
 
 def _operation_name(name: str) -> str:
-    return f"{'send' if _TOPICS[name].goes_up else 'receive'}{name.capitalize()}"
+    return f"{'send' if _TOPICS[name].goes_up else 'receive'}{name[0].upper()}{name[1:]}"
 
 
 def _operation(name: str, topic: _Topic) -> Json:

@@ -57,6 +57,8 @@ class Outbox:
         self.stream = stream
         self.eager = False
         """While true (an instruction runs) rows go to the disk as they come."""
+        self.bundle = True
+        """While true the minutes of all points go in one message, else each point's in its own."""
         self.ignored_acks = 0
         self.dropped_rows = 0
         """Rows that were never saved because the disk failed for longer than memory can hold."""
@@ -231,7 +233,10 @@ class Outbox:
         for log in ready:
             if not is_bundled(log.name):
                 return Parcel(tuple(log.take_live(1)), backfill=False)
-        rows = tuple(_bundle(log for log in ready if kind_of(log.name) == kind_of(ready[0].name)))
+        together = [log for log in ready if kind_of(log.name) == kind_of(ready[0].name)]
+        if not self.bundle and together and kind_of(together[0].name) == "telemetry":
+            del together[1:]
+        rows = tuple(_bundle(together))
         return Parcel(rows, backfill=False) if rows else None
 
     def _backfill(self, now_s: float) -> Parcel | Fetch | None:

@@ -114,7 +114,8 @@ class Records:
             return "settlement", _dump({"schema": settlement.SCHEMA, **head, "points": points})
         head |= {"boot": self._boot, "offsetS": offset_s}
         points = self._points(parcel, "readings")
-        return "telemetry", _dump({"schema": readings.SCHEMA, **head, "points": points})
+        topic = "telemetry" if self._outbox.bundle else f"telemetry/{next(iter(points))}"
+        return topic, _dump({"schema": readings.SCHEMA, **head, "points": points})
 
     def _points(self, parcel: Parcel, name: str) -> dict[str, dict[str, object]]:
         """The rows by point, under the name the contract gives them."""

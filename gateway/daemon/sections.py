@@ -107,9 +107,11 @@ class Security(Section):
 
 
 class Reporting(Section):
-    """`offset_s`: second of the minute at which this home's minutes end; drawn once if absent."""
+    """`offset_s`: second of the minute at which this home's minutes end; drawn once if absent. `bundle`: the
+    minutes of all points in one message."""
 
     offset_s: Annotated[Whole, Field(ge=0, le=59)] | None = None
+    bundle: bool = True
 
 
 class Delays(Section):

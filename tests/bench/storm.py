@@ -37,7 +37,7 @@ ACL = """\
 pattern write homeflex/v1/%u/presence
 pattern write homeflex/v1/%u/state
 pattern write homeflex/v1/%u/availability
-pattern write homeflex/v1/%u/telemetry
+pattern write homeflex/v1/%u/telemetry/#
 pattern write homeflex/v1/%u/settlement
 pattern write homeflex/v1/%u/dispatch/status
 pattern write homeflex/v1/%u/event

@@ -70,7 +70,8 @@ def test_every_message_of_this_release_is_on_a_channel() -> None:
 def test_directions_and_retained_flags_are_those_of_the_contracts_table() -> None:
     rows = re.findall(r"^\| `([a-z/]+)` \| (up|down) \| (yes|no|never) \|", CONTRACT, re.M)
     assert "| `rpc/<verb>` · `reply/<token>` | down · up | no |" in CONTRACT
-    rows += [("rpc/{verb}", "down", "no"), ("reply/{token}", "up", "no")]
+    assert "`telemetry/<point>` if `reporting.bundle = false`" in CONTRACT
+    rows += [("telemetry/{point}", "up", "no"), ("rpc/{verb}", "down", "no"), ("reply/{token}", "up", "no")]
     told = {topic: (way == "up", retained == "yes") for topic, way, retained in rows if topic not in NOT_HERE}
     found = {
         _at(operation["channel"]["$ref"])["address"].removeprefix("homeflex/v1/{site}/"): (

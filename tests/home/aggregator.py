@@ -216,7 +216,7 @@ class Aggregator:
     def minutes(self, point: str) -> list[dict[str, Any]]:
         """Each reading of a point once, in order."""
         found: dict[int, dict[str, Any]] = {}
-        for body in self.all("telemetry"):
+        for body in (*self.all("telemetry"), *self.all(f"telemetry/{point}")):
             for reading in body["points"].get(point, {"readings": []})["readings"]:
                 found[reading["seq"]] = reading
         return [reading for _, reading in sorted(found.items())]
@@ -251,12 +251,13 @@ class Aggregator:
 
     def _take(self, topic: str, payload: bytes, retain: bool) -> None:
         below = topic.removeprefix(self._full(""))
-        if below not in _MODELS or self.deaf:
+        kind = "telemetry" if below.startswith("telemetry/") else below
+        if kind not in _MODELS or self.deaf:
             return
         body = json.loads(payload)
         self.heard.append(Heard(time.time(), below, retain, body))
-        self.misfits += _misfits(below, payload, self._site)
-        for log, stream, seq in numbered(below, body):
+        self.misfits += _misfits(kind, payload, self._site)
+        for log, stream, seq in numbered(kind, body):
             self._holds[log, stream].add(seq)
 
     async def _acknowledge(self) -> None:

@@ -107,6 +107,8 @@ def _seconds(duration: str) -> int:
 
 
 def _rows(topic: str, body: dict[str, Any]) -> list[tuple[Log, int, Any]]:
+    if topic.startswith("telemetry/"):
+        topic = "telemetry"
     if topic in ("telemetry", "settlement"):
         return [
             ((f"{topic}:{point}", told["stream"]), row["seq"], row)

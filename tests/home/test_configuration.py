@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 from tests.faults.tcp_proxy import TcpProxy
+from tests.home import promises
+from tests.home.aggregator import utc_s_of
 from tests.home.beside import beside, long_beside
 from tests.home.house import BASE_LOAD_W, House
 
@@ -160,6 +163,26 @@ async def test_a_daemon_does_not_start_on_unknown_keys(folder: Path) -> None:
         assert code == 1
         assert "site.nmae: unknown" in said
         assert "delay: unknown" in said
+
+
+@beside
+async def test_how_minutes_are_reported_is_taken_without_a_restart(folder: Path) -> None:
+    """One minute joins the old grid and the new one; each point speaks on its own topic from then on."""
+    async with House(folder) as house:
+        pid = await house.start(minute_ends_in_s=4.0)
+        await house.until(lambda: house.aggregator.minutes("boundary"), "a minute", 30)
+        offset_s = int(time.time() + 5) % 60
+        house.config["reporting"] = {"offset_s": offset_s, "bundle": False}
+        await _reload(house, pid, "configuration taken")
+        await house.until(lambda: len(house.aggregator.minutes("boundary")) > 1, "the next", 30)
+        last = house.aggregator.minutes("boundary")[-1]
+        assert int(utc_s_of(last["end"])) % 60 == offset_s
+        assert "regrid" in last["reasons"]
+        promises.minutes_join(house.aggregator.minutes("boundary"))
+        await house.until(lambda: house.aggregator.all("telemetry/heat"), "the pump's own topic")
+        (alone,) = house.aggregator.all("telemetry/boundary")
+        assert (list(alone["points"]), alone["offsetS"]) == (["boundary"], offset_s)
+        await promises.no_number_is_missing_or_used_twice(house)
 
 
 async def _reload(house: House, pid: int, says: str, *, write: bool = True) -> None:
