@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -61,8 +62,9 @@ def table(answer: Sessions, *, detail: bool) -> Iterator[Sequence[object]]:
 
 
 def changes(session: SessionLine) -> int:
-    """How often its rate changed: the first one it began with."""
-    return max(0, len(session["rates"]) - 1)
+    """How often it was let draw another power; who said so may change more often."""
+    powers = [_watts(rate) for rate in session["rates"]]
+    return sum(before != after for before, after in pairwise(powers))
 
 
 # --- lines --------------------------------------------------------------------------------------------------

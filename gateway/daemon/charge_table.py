@@ -8,7 +8,7 @@ from typing import Any
 from gateway.daemon.change import DropChargeSessions, PutChargeSession
 
 KEPT_MAX = 4000  # the oldest go first: ten a day for thirteen months
-READ_MAX = 50  # at once
+READ_MAX = 20  # at once: the largest take the loop 2 ms each
 
 TABLE = """
 create table if not exists charge_session (number integer primary key, asset text not null, begin_utc_s real,
