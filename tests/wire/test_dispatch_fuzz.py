@@ -1,4 +1,4 @@
-"""Bytes nobody would send, and messages one slip away from right: dispatches and trust stores."""
+"""Bytes nobody would send, and messages one slip away from right: dispatches, trust stores, questions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gateway.wire.signature import public_x, sign
 from tests.wire.bodies import EXAMPLE, STOP, set_bodies, written
 from tests.wire.fuzz_dispatch import SCHEMA, SECRET, fuzz_dispatch, fuzz_token
 from tests.wire.fuzz_keys import ROOT_SECRET, fuzz_keys
+from tests.wire.fuzz_question import fuzz_question
 from tests.wire.test_keys import KEY, STORE
 
 JSON = st.recursive(
@@ -86,6 +87,26 @@ def tokens(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return _scratched(draw, sign(payload, SECRET, "agg", SCHEMA)), payload
 
 
+QUESTION = {
+    "schema": "homeflex.rpc.v1",
+    "site": "home-7f3a",
+    "id": "q-1",
+    "verb": "readings",
+    "issuedAt": "2026-11-23T17:00:00Z",
+    "expiresAt": "2026-11-23T17:01:00Z",
+    "rows": {"log": "telemetry:ev", "firstSeq": 1, "lastSeq": 9},
+}
+QUESTIONS = st.sampled_from(
+    [QUESTION, {**{k: v for k, v in QUESTION.items() if k != "rows"}, "verb": "state"}]
+)
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> bytes:
+    """A question, as it is or one slip away from right."""
+    return draw(QUESTIONS.map(written) | slips(QUESTIONS) | scratched(QUESTIONS))
+
+
 FEW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(
     max_examples=2_000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -112,6 +133,12 @@ def test_no_bytes_as_a_trust_store_raise_anything_but_the_documented_error(data:
 
 
 @FEW
+@given(st.binary(max_size=300) | questions())
+def test_no_bytes_as_a_question_raise_anything_but_the_documented_error(data: bytes) -> None:
+    fuzz_question(data)
+
+
+@FEW
 @given(tokens())
 def test_a_signed_message_is_what_was_signed_or_refused(scratched: tuple[bytes, bytes]) -> None:
     fuzz_token(*scratched)
@@ -123,6 +150,7 @@ def test_for_ten_minutes_no_bytes_raise_anything_but_the_documented_errors() -> 
     rounds = (
         MANY(given(st.binary(max_size=2000) | slips() | scratched())(fuzz_dispatch)),
         MANY(given(st.binary(max_size=2000) | trust_stores())(fuzz_keys)),
+        MANY(given(st.binary(max_size=2000) | questions())(fuzz_question)),
         MANY(given(tokens())(lambda scratched: fuzz_token(*scratched))),
     )
     ends_s = time.monotonic() + LONG_S
@@ -153,3 +181,4 @@ def test_for_ten_minutes_no_bytes_raise_anything_but_the_documented_errors() -> 
 def test_bombs_and_oddities_are_refused_quietly(data: bytes) -> None:
     fuzz_dispatch(data)
     fuzz_keys(data)
+    fuzz_question(data)
