@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.core.metering import (
     Anchor,
     Cause,
+    Flowed,
     Grade,
     Sample,
     Source,
@@ -20,6 +21,7 @@ from gateway.core.metering import (
     cut,
     due_s,
     feed,
+    flowed,
     flowed_ws,
     resume,
     stamp,
@@ -338,6 +340,18 @@ def test_what_has_flowed_is_known_between_the_minutes() -> None:
     before_ws = flowed_ws(shell.meter, 1010.0)
     shell.say(1020.0, power_w=1000.0, import_ws=60_000)
     assert (before_ws, flowed_ws(shell.meter, 1025.0)) == (50_000, 65_000)
+
+
+def test_whether_power_or_the_register_counts_what_has_flowed_is_told_with_it() -> None:
+    shell = Shell.start()
+    assert flowed(shell.meter, 1000.0) is None
+    shell.say(1010.0, power_w=1000.0)
+    shell.say(1020.0, power_w=1000.0)
+    by_power = flowed(shell.meter, 1020.0)
+    shell.say(1030.0, power_w=1000.0, import_ws=50_000)
+    assert by_power
+    assert not by_power.by_register
+    assert flowed(shell.meter, 1030.0) == Flowed(50_000, by_register=True)
 
 
 # --- the grid ------------------------------------------------------------------------------------------
