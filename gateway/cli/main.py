@@ -6,19 +6,16 @@ Exit codes: 0 done; 1 not done (the message says why); 2 wrong usage; 3 the daem
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from gateway.cli import aggregator, start
+from gateway.cli import aggregator, spreadsheet, start
 from gateway.cli.span import seconds
 from gateway.console.answers import Question
 
@@ -258,7 +255,10 @@ def sessions(
     question: Question = {"ask": "sessions", "asset": asset, "since": since, "until": until}
     answer = _all_sessions(config, question, as_json)
     if csv_file:
-        _write_csv(csv_file, charge_views.table(answer, detail=detail))
+        try:
+            spreadsheet.write(csv_file, charge_views.table(answer, detail=detail))
+        except OSError as error:
+            _fail(f"{csv_file}: {error.strerror}", as_json)
     else:
         _print(answer, as_json, charge_views.detailed if detail else charge_views.listed)
 
@@ -337,19 +337,6 @@ def _all_sessions(config: Path, question: Question, as_json: bool) -> Any:
         told += answer["sessions"]
         unreadable += answer["unreadable"]
     return {"sessions": told, "more_after": None, "unreadable": unreadable}
-
-
-def _write_csv(file: Path, rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    if str(file) == "-":
-        typer.echo(text.getvalue(), nl=False)
-        return
-    try:
-        file.write_text(text.getvalue(), encoding="utf-8")
-    except OSError as error:
-        _fail(f"{file}: {error.strerror}", as_json=False)
-    typer.echo(f"{file}: written", err=True)
 
 
 def _print(answer: Any, as_json: bool, view: Any) -> None:

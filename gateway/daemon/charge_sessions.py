@@ -17,12 +17,14 @@ import structlog
 
 from gateway.core.charge_session import (
     ChargeSession,
-    Watch,
-    abandoned,
     dated,
-    glance,
     is_dated,
     resumed,
+)
+from gateway.core.charge_watch import (
+    Watch,
+    abandoned,
+    glance,
     watched,
 )
 from gateway.core.model import Asset, AssetClass, Plan, Snapshot

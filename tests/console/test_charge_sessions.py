@@ -21,15 +21,17 @@ import pytest_asyncio
 from gateway import charge_sessions
 from gateway.console import answers
 from gateway.core.charge_session import (
-    CHARGES_MAX,
-    RATES_MAX,
-    TEXT_MAX,
-    UNSEEN_MAX,
     ChargeSession,
     Charging,
     Moment,
     Rate,
     Unseen,
+)
+from gateway.core.charge_watch import (
+    CHARGES_MAX,
+    RATES_MAX,
+    TEXT_MAX,
+    UNSEEN_MAX,
 )
 from gateway.core.model import Asset, AssetClass, Governor, Reason
 from gateway.core.reading import Flowed

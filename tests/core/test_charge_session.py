@@ -11,6 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.charge_session import (
+    ChargeSession,
+    Moment,
+    dated,
+    is_dated,
+    resumed,
+)
+from gateway.core.charge_watch import (
     CHARGES_MAX,
     GAP_S,
     INSTRUCTIONS_MAX,
@@ -19,14 +26,9 @@ from gateway.core.charge_session import (
     TEXT_MAX,
     UNSEEN_MAX,
     UNSEEN_S,
-    ChargeSession,
-    Moment,
     Watch,
     abandoned,
-    dated,
     glance,
-    is_dated,
-    resumed,
     watched,
 )
 from gateway.core.model import (

@@ -13,16 +13,18 @@ from pathlib import Path
 import pytest
 
 from gateway.core.charge_session import (
-    CHARGES_MAX,
-    RATES_MAX,
-    TEXT_MAX,
-    UNSEEN_MAX,
     ChargeSession,
     Charging,
     Moment,
     Rate,
     Unseen,
     dated,
+)
+from gateway.core.charge_watch import (
+    CHARGES_MAX,
+    RATES_MAX,
+    TEXT_MAX,
+    UNSEEN_MAX,
 )
 from gateway.core.model import (
     Asset,
