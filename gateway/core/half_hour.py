@@ -102,31 +102,24 @@ class HalfHour:
 # --- what the shell calls ----------------------------------------------------------------------------
 
 
-def read(ledger: Ledger, meter: Meter, anchor: Anchor) -> Ledger:
-    """Take in where the meter's registers stand. After each sample, while the clock is trusted."""
+def read(ledger: Ledger, meter: Meter) -> Ledger:
+    """Take in where the meter's registers stand. After each sample; before the clock has been trusted, and
+    while minutes of before that are not told, it changes nothing."""
+    if not meter.anchor.trusted or any(isinstance(row, Reading) and not row.stamped for row in meter.due):
+        return ledger
     has_register = any(track.read_ws is not None for track in meter.tracks)
-    seen_s = meter.seen_s
     imports, exports = (
-        _count(was, track, anchor, track.read_s if has_register else seen_s, has_register)
+        _count(was, track, meter.anchor, track.read_s if has_register else meter.seen_s, has_register)
         for was, track in zip(ledger.counts, meter.tracks, strict=True)
     )
     return _moved(ledger, (imports, exports))
 
 
-def late(ledger: Ledger, meter: Meter, reading: Reading) -> Ledger:
-    """Take in the registers at the end of a minute that was cut before the clock was trusted."""
-    if Cause.EDGE in reading.reasons:
-        return ledger
-    registers = reading.import_register_ws, reading.export_register_ws
-    imports, exports = (
-        _count_then(was, track, reading.end_utc_s, register_ws)
-        for was, track, register_ws in zip(ledger.counts, meter.tracks, registers, strict=True)
-    )
-    return _moved(ledger, (imports, exports))
-
-
-def told(ledger: Ledger, reading: Reading) -> Ledger:
-    """Take in how well a minute is known. Minutes come in order."""
+def told(ledger: Ledger, meter: Meter, reading: Reading) -> Ledger:
+    """Take in how well a minute is known, when it is told; of one cut before the clock was trusted also the
+    registers at its end."""
+    if Cause.CLOCK_UNTRUSTED in reading.reasons and Cause.EDGE not in reading.reasons:
+        ledger = _late(ledger, meter, reading)
     halves = list(_reaching(ledger.halves, reading.end_utc_s))
     for index in range(len(halves) - 1, -1, -1):
         if halves[index].end_utc_s <= reading.start_utc_s:
@@ -159,12 +152,12 @@ def settled(ledger: Ledger, rows: tuple[HalfHour, ...], now_utc_s: float) -> Led
 
 def untold(ledger: Ledger, rows: tuple[HalfHour, ...], before: Ledger) -> Ledger:
     """The ledger when `rows` could not be told after all; `before`: as it was when they were due."""
-    starts = {row.start_utc_s for row in rows}
     known = {half.start_utc_s: half for half in ledger.halves}
-    for was in before.halves:
-        if was.start_utc_s in starts:
-            half = known.get(was.start_utc_s, was)
-            known[was.start_utc_s] = replace(half, revision=was.revision, told_edges=was.told_edges)
+    former = {half.start_utc_s: half for half in before.halves}
+    for start_utc_s in (row.start_utc_s for row in rows):
+        was = former.get(start_utc_s, Half(start_utc_s))
+        half = known.get(start_utc_s, was)
+        known[start_utc_s] = replace(half, revision=was.revision, told_edges=was.told_edges)
     return replace(ledger, halves=tuple(half for _, half in sorted(known.items())))
 
 
@@ -183,6 +176,15 @@ def _count(
     at_utc_s = anchor.utc(at_s) if was is None else max(anchor.utc(at_s), was.at_utc_s)
     total_ws = round(track.flow_ws if track.read_ws is None else track.read_ws) - track.shift_ws
     return Count(at_utc_s, total_ws, track.read_ws)
+
+
+def _late(ledger: Ledger, meter: Meter, reading: Reading) -> Ledger:
+    registers = reading.import_register_ws, reading.export_register_ws
+    imports, exports = (
+        _count_then(was, track, reading.end_utc_s, register_ws)
+        for was, track, register_ws in zip(ledger.counts, meter.tracks, registers, strict=True)
+    )
+    return _moved(ledger, (imports, exports))
 
 
 def _count_then(was: Count | None, track: Track, at_utc_s: float, register_ws: int | None) -> Count | None:
@@ -317,7 +319,16 @@ def _reasons(half: Half, counts: Counts, coverage: float, gap_s: float | None) -
         found.append(Cause.EDGE)
     if coverage < ENOUGH:
         found.append(Cause.STALE)
+    if any(_is_reset(*edges) for edges in zip(half.starts, half.ends, strict=True)):
+        found.append(Cause.COUNTER_RESET)
     return causes_of(*found)
+
+
+def _is_reset(start: Edge | None, end: Edge | None) -> bool:
+    """Whether the register did not step by what flowed."""
+    if start is None or end is None or start.register_ws is None or end.register_ws is None:
+        return False
+    return end.register_ws - start.register_ws != end.total_ws - start.total_ws
 
 
 def _step_ws(edges: Pair) -> int | None:

@@ -32,14 +32,15 @@ from gateway.core.reading import (
 from gateway.core.track import SIGNS, Told, booked, both, reborn, register_at
 
 __all__ = [
-    "HOLD_S", "SIGNS", "Anchor", "Cause", "Flowed", "Grade", "Meter", "Reading", "Sample", "Source", "Spec",
-    "begin", "cut", "due_s", "feed", "flowed", "flowed_ws", "resume", "stamp",
+    "HOLD_S", "SIGNS", "WAITING", "Anchor", "Cause", "Flowed", "Grade", "Meter", "Reading", "Sample",
+    "Source", "Spec", "begin", "cut", "due_s", "feed", "flowed", "flowed_ws", "resume",
 ]  # fmt: skip
 
 ENOUGH = 0.9  # the share of an interval that samples must speak for to be OK
 LONGEST_S = 119.0  # of an interval that joins two grids
 KEPT_S = 45 * 86_400.0  # minutes older than this are not kept by anyone
 BATCH = 1440  # lost minutes told in one cut
+WAITING = 1440  # intervals that wait for a trusted clock
 
 
 # --- what the shell calls ----------------------------------------------------------------------------
@@ -54,7 +55,7 @@ def resume(saved: Meter, now_s: float, anchor: Anchor, offset_s: int) -> Meter:
     """The meter after a restart: what was lost since it was saved is told as MISSING, `restart`.
 
     The first register tells the energy of the loss. With a clock not trusted yet the loss is told
-    when it is, after the intervals of this life.
+    when it is, and then the intervals of this life.
     """
     start_utc_s = saved.open.start_utc_s
     shift_s = anchor.mono(start_utc_s) - saved.open.start_s if anchor.trusted else math.inf
@@ -87,21 +88,24 @@ def feed(meter: Meter, sample: Sample) -> Meter:
 def cut(meter: Meter, now_s: float, anchor: Anchor, offset_s: int) -> tuple[Meter, tuple[Reading, ...]]:
     """Every interval whose end has passed, each once, in order; lost ones at most `BATCH` at a time.
 
-    An end waits `spec.wait_s` for a later sample. A step of the clock or a new offset is joined by one
+    An end waits `spec.wait_s` for a later sample. Until the clock has been trusted once nothing is told; of
+    more than `WAITING` intervals the oldest are lost. A step of the clock or a new offset is joined by one
     interval (`regrid`) of at most 119 s; minutes a clock skips are MISSING; a step back that cannot be
     joined breaks the series: the next `start` is not the last `end`, and the log needs a new stream.
     """
     meter = _retimed(meter, anchor, offset_s)
     while (edge := _next_edge(meter))[0] + meter.spec.wait_s <= now_s:
         meter = _closed(meter, *edge, None)
+    if not meter.anchor.trusted:
+        return replace(meter, due=_few(meter.due)), ()
     readings, rest = _told(meter)
     return replace(meter, due=rest), readings
 
 
 def due_s(meter: Meter) -> float:
     """When `cut` will have something to give, if nothing else happens; -inf: it has already."""
-    waiting = any(isinstance(d, Reading) or d.end_utc_s is not None for d in meter.due)
-    return -math.inf if waiting else _next_edge(meter)[0] + meter.spec.wait_s
+    can_be_told = meter.due and meter.anchor.trusted
+    return -math.inf if can_be_told else _next_edge(meter)[0] + meter.spec.wait_s
 
 
 def flowed_ws(meter: Meter, at_s: float) -> float | None:
@@ -171,24 +175,32 @@ def _losing(meter: Meter, lost: Lost, start_utc_s: float) -> Meter:
 
 
 def _opened(meter: Meter, start_s: float, start_utc_s: float) -> Open:
-    return Open(start_s, start_utc_s, doubted=meter.doubted, reasons=meter.silence)
+    doubts = () if meter.anchor.trusted else (Cause.CLOCK_UNTRUSTED,)
+    return Open(start_s, start_utc_s, doubted=meter.doubted, reasons=causes_of(*meter.silence, *doubts))
 
 
 def _told(meter: Meter) -> tuple[tuple[Reading, ...], tuple[Reading | Lost, ...]]:
-    """What is due, in order, and what has to wait: for the clock, or for the next batch."""
+    """What is due, in order, and what is left for the next batch."""
     readings: list[Reading] = []
-    rest: list[Reading | Lost] = []
-    for due in meter.due:
+    for index, due in enumerate(meter.due):
         if isinstance(due, Reading):
-            readings.append(due)
-        elif due.end_utc_s is None and not meter.anchor.trusted:
-            rest.append(due)
-        else:
-            rows, left = _lost_rows(meter, due, BATCH - len(readings))
-            readings += rows
-            if left:
-                return tuple(readings), (*rest, left, *meter.due[meter.due.index(due) + 1 :])
-    return tuple(readings), tuple(rest)
+            readings.append(due if due.stamped else stamp(due, meter.anchor))
+            continue
+        rows, left = _lost_rows(meter, due, BATCH - len(readings))
+        readings += rows
+        if left:
+            return tuple(readings), (left, *meter.due[index + 1 :])
+    return tuple(readings), ()
+
+
+def _few(due: tuple[Reading | Lost, ...]) -> tuple[Reading | Lost, ...]:
+    """What waits for the clock, bounded: intervals that are too many are lost as those before them."""
+    surplus = due[:-WAITING]
+    if not surplus:
+        return due
+    first, last = surplus[0], surplus[-1]
+    lost = (replace(first, end_s=last.end_s),) if isinstance(first, Lost) else ()
+    return (*lost, *due[-WAITING:])
 
 
 def _lost_rows(meter: Meter, lost: Lost, room: int) -> tuple[list[Reading], Lost | None]:

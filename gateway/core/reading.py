@@ -144,7 +144,7 @@ class Reading:
 def stamp(reading: Reading, anchor: Anchor) -> Reading:
     """A reading of this life with the UTC it had, now that the clock is trusted.
 
-    Use the anchor of the cut that first had one trusted, so that the series stays whole.
+    By the anchor of the cut that first had one trusted: so the series stays whole.
     """
     last_at_utc_s = None if reading.last_at_s is None else anchor.utc(reading.last_at_s)
     return replace(

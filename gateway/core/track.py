@@ -183,10 +183,8 @@ class Told:
         """Whether the energy takes a difference from the last edge that shows."""
         shows_ws = self._step_ws + RESOLVES_W * self.span_s
         return any(
-            after.booked_ws < before.booked_ws
-            or (start_ws is not None and abs(start_ws - before.booked_ws) > shows_ws)
+            after.booked_ws < before.booked_ws or abs(_other_ws(before, after)) > shows_ws
             for _, before, after in self._counted
-            for start_ws in [before.known_start_ws]
         )
 
     @property
@@ -208,3 +206,12 @@ class Told:
         if by_register_w is not None and (self.resolves or self.powerless):
             return by_register_w
         return self.energy_ws / self.span_s if self.powerless else self._by_power_w
+
+
+def _other_ws(before: Track, after: Track) -> float:
+    """What is told between two edges and did not flow between them: by the register at the first, else by
+    power."""
+    if before.known_start_ws is not None:
+        return before.known_start_ws - before.booked_ws
+    told_ws = after.booked_ws - before.booked_ws - (before.gap_ws or 0)
+    return told_ws - (after.start_flow_ws - before.start_flow_ws)

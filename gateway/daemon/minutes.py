@@ -34,7 +34,6 @@ from gateway.wire.readings import DataQuality, Flaw, MinuteReading, Source
 log = structlog.get_logger()
 
 BOUNDARY = "boundary"
-WAITING_MAX = 1440  # minutes that wait for a trusted clock
 NOTES_MAX = 256  # changes of who governs that one interval can tell apart
 IDS_MAX = 64  # instructions that one minute names; the oldest go first
 MARGIN = 2.0  # a sample above so many times the nominal power is implausible
@@ -64,7 +63,6 @@ class _Point:
     ledger: Ledger
     asset: Asset | None = None
     notes: list[Note] = field(default_factory=list)
-    waiting: list[metering.Reading] = field(default_factory=list)  # for a trusted clock
     ready: list[tuple[metering.Reading, bytes]] = field(default_factory=list)  # for `put`
 
     @property
@@ -75,13 +73,6 @@ class _Point:
         """Take a note that says something new."""
         if not self.notes or replace(self.notes[-1], since_s=note.since_s) != note:
             self.notes = [*self.notes[-NOTES_MAX:], note]
-
-    def stamp(self, anchor: Anchor) -> None:
-        """Give the minutes that waited for a trusted clock their UTC; the half-hours learn what they know."""
-        for index, reading in enumerate(self.waiting):
-            if not reading.stamped:
-                self.waiting[index] = stamped = metering.stamp(reading, anchor)
-                self.ledger = half_hour.late(self.ledger, self.meter, stamped)
 
     def forget_notes(self) -> None:
         """Drop what the open interval can no longer need: all but the note it began under."""
@@ -121,7 +112,7 @@ class Minutes:
             now = made.get(id_)
             if now and (now.power, now.imports, now.exports) == (was.power, was.imports, was.exports):
                 now.meter, now.ledger = replace(was.meter, spec=now.meter.spec), was.ledger
-                now.notes, now.waiting = was.notes, was.waiting
+                now.notes = was.notes
         self._points = made
 
     def logs(self) -> tuple[str, ...]:
@@ -139,13 +130,12 @@ class Minutes:
 
     def points(self, latest: Mapping[str, Point]) -> None:
         """Values just read: a sample for each telemetry point they feed."""
-        anchor = self._anchor()
         for point in self._points.values():
             sample = self._sample(point, latest)
             if sample:
                 point.meter = metering.feed(point.meter, sample)
-                if anchor.trusted and not point.waiting:
-                    point.ledger = half_hour.read(point.ledger, point.meter, anchor)
+                if point.meter.anchor.trusted:
+                    point.ledger = half_hour.read(point.ledger, point.meter)
 
     def note(self, snapshot: Snapshot, plan: Plan) -> None:
         """Who governs from now on, and how full cars are."""
@@ -164,16 +154,11 @@ class Minutes:
         """Make rows of the minutes that have ended; whether there are any. Then save `edge`, then `put`."""
         anchor = self._anchor()
         for point in self._points.values():
-            point.meter, found = metering.cut(point.meter, anchor.mono_s, anchor, self.offset_s)
-            point.waiting = [*point.waiting, *found][-WAITING_MAX:]
-            if anchor.trusted:
-                point.stamp(anchor)
-            told = [r for r in point.waiting if r.stamped]
-            point.waiting = [r for r in point.waiting if not r.stamped]
+            point.meter, told = metering.cut(point.meter, anchor.mono_s, anchor, self.offset_s)
             for reading in told:
-                point.ledger = half_hour.told(point.ledger, reading)
+                point.ledger = half_hour.told(point.ledger, point.meter, reading)
             point.ready += [(r, encode(self._row(point, r))) for r in told]
-            if not point.waiting:
+            if not point.meter.due:
                 point.forget_notes()
         # All points' minutes go in one message: the first to be cut waits for the others, 1.5 s at most.
         edges_s = [metering.due_s(p.meter) - p.meter.spec.wait_s for p in self._points.values()]

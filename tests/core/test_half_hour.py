@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.core import half_hour
 from gateway.core.half_hour import HalfHour, Ledger
-from gateway.core.metering import Anchor, Cause, Grade, Reading, Source, stamp
+from gateway.core.metering import Anchor, Cause, Grade, Source
 from tests.core.metering_shell import NOON_UTC_S, Shell
 
 HALF_S = 1800.0
@@ -28,7 +28,6 @@ class Settling(Shell):
     rows: list[HalfHour] = field(default_factory=list)
     told_at_s: list[float] = field(default_factory=list)  # UTC, one for each row
     source: Source = Source.METER
-    waiting: list[Reading] = field(default_factory=list)
     since_utc_s: float = 0.0
 
     def restart(self, down_s: float, anchor: Anchor | None = None) -> None:
@@ -37,21 +36,15 @@ class Settling(Shell):
 
     def say(self, at_s: float, **told: object) -> None:
         super().say(at_s, **told)
-        if self.anchor.trusted and not self.waiting:
-            self.ledger = half_hour.read(self.ledger, self.meter, self.anchor)
+        self.ledger = half_hour.read(self.ledger, self.meter)
 
     def _cut(self) -> None:
         known = len(self.readings)
         super()._cut()
-        self.waiting += self.readings[known:]
+        for reading in self.readings[known:]:
+            self.ledger = half_hour.told(self.ledger, self.meter, reading)
         if not self.anchor.trusted:
             return
-        for reading in self.waiting:
-            if not reading.stamped:
-                reading = stamp(reading, self.anchor)
-                self.ledger = half_hour.late(self.ledger, self.meter, reading)
-            self.ledger = half_hour.told(self.ledger, reading)
-        self.waiting.clear()
         utc_s = self.anchor.utc(self.now_s)
         found = half_hour.due(self.ledger, utc_s, LAG_S, self.since_utc_s, self.source)
         self.ledger = half_hour.settled(self.ledger, found, utc_s)
@@ -308,9 +301,8 @@ def test_what_is_kept_is_bounded() -> None:
     steady(shell, 600.0)
     shell.ledger = half_hour.settled(shell.ledger, (), NOON_UTC_S + 400 * DAY_S)
     assert len(shell.ledger.halves) <= 45 * 48 + 1
-    anchor = Anchor(1000.0, NOON_UTC_S + 400 * DAY_S, True)
-    shell.meter = replace(shell.meter, seen_s=None)
-    shell.ledger = half_hour.read(shell.ledger, replace(shell.meter, seen_s=700.0), anchor)
+    later = replace(shell.meter, anchor=Anchor(1000.0, NOON_UTC_S + 400 * DAY_S, True))
+    shell.ledger = half_hour.read(shell.ledger, later)
     assert len(shell.ledger.halves) <= 45 * 48 + 1
 
 

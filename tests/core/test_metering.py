@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.metering import (
+    WAITING,
     Anchor,
     Cause,
     Flowed,
@@ -24,7 +25,6 @@ from gateway.core.metering import (
     flowed,
     flowed_ws,
     resume,
-    stamp,
 )
 from gateway.core.model import Quality
 from tests.core.metering_oracle import assert_conserved, assert_honest, assert_series
@@ -419,14 +419,14 @@ def test_a_slewed_clock_changes_nothing_but_the_moment() -> None:
 def test_rows_of_an_untrusted_clock_wait_and_are_stamped() -> None:
     shell = Shell.start(second=-86_400 * 300 + 7.3, offset_s=5, trusted=False)
     steady(shell, 200)
-    waiting = list(shell.readings)
-    assert waiting
-    assert not any(r.stamped for r in waiting)
+    assert not shell.readings
     shell.set_clock(Anchor(shell.now_s, NOON_UTC_S + 12.8, True))
+    series = shell.readings
+    waited = len(series)
+    assert waited == 3
     steady(shell, 200)
-    series = [stamp(r, shell.anchor) for r in waiting] + shell.readings[len(waiting) :]
     assert_series(series)
-    assert all(r.stamped and Cause.CLOCK_UNTRUSTED in r.reasons for r in series[: len(waiting) + 1])
+    assert all(r.stamped and Cause.CLOCK_UNTRUSTED in r.reasons for r in series[: waited + 1])
     assert series[-1].quality is Grade.OK
     assert series[-1].end_utc_s % 60 == 5
     assert series[-1].end_utc_s == pytest.approx(shell.anchor.utc(series[-1].end_s))
@@ -506,17 +506,27 @@ def test_a_restart_with_an_untrusted_clock_tells_its_loss_when_it_is_trusted() -
     shell.restart(0, Anchor(20.0, NOON_UTC_S + 71, False))
     for second in range(1, 130):
         shell.say(20.0 + second, power_w=1000.0, import_ws=3_000_000 + 1000 * second)
-    before = len(shell.readings)
-    assert all(r.stamped is (r.start_s >= 1000) for r in shell.readings)
+    assert {r.end_utc_s for r in shell.readings} == {NOON_UTC_S + 60}, "of the life before"
     shell.set_clock(Anchor(shell.now_s, NOON_UTC_S + 5000, True))
     for second in range(130, 300):
         shell.say(20.0 + second, power_w=1000.0, import_ws=3_000_000 + 1000 * second)
-    told = [r if r.stamped else stamp(r, shell.anchor) for r in shell.readings]
-    assert before > 1
-    series = sorted(told, key=lambda r: r.start_utc_s)
-    assert_series(series)
-    assert_conserved(series)
-    assert sum(r.quality is Grade.MISSING for r in series) > 75
+    assert_series(shell.readings)
+    assert_conserved(shell.readings)
+    assert sum(r.quality is Grade.MISSING for r in shell.readings) > 75
+
+
+def test_of_a_day_without_a_trusted_clock_the_latest_minutes_wait_and_the_others_are_lost_as_told() -> None:
+    shell = Shell.start()
+    steady(shell, 70)
+    shell.restart(0, Anchor(20.0, NOON_UTC_S + 71, False))
+    for minute in range(WAITING + 200):
+        shell.say(21.0 + 60 * minute, power_w=1000.0, import_ws=3_000_000 + 60_000 * minute)
+    assert len(shell.meter.due) <= WAITING + 2
+    shell.set_clock(Anchor(shell.now_s, NOON_UTC_S + 200_000, True))
+    shell.pass_until(shell.now_s + 10)
+    assert_series(shell.readings)
+    assert shell.readings[-1].end_utc_s > NOON_UTC_S + 199_900
+    assert sum(r.quality is Grade.ESTIMATED for r in shell.readings) >= WAITING
 
 
 def test_a_loss_of_weeks_is_told_in_batches_and_for_as_long_as_minutes_are_kept() -> None:

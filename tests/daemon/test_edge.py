@@ -23,7 +23,7 @@ def meter(*powers_w: float) -> Meter:
 
 def an_edge(base: int = 7, rows: int = 1, *powers_w: float) -> Edge:
     known = meter(*powers_w)
-    ledger = half_hour.read(half_hour.Ledger(), known, known.anchor)
+    ledger = half_hour.read(half_hour.Ledger(), known)
     return Edge(known, base, [(START_UTC_S + n, BODY) for n in range(rows)], ledger)
 
 

@@ -189,6 +189,21 @@ async def test_a_disk_that_fails_tells_nothing_and_loses_nothing(tmp_path: Path)
     assert (told["seq"], told["revision"], told["start"]) == (2, 0, "2026-11-23T12:30:00Z")
 
 
+async def test_half_hours_of_a_silent_meter_that_no_disk_took_are_told_as_first(tmp_path: Path) -> None:
+    """Nothing had touched them before they were due."""
+    async with life(tmp_path) as home:
+        await home.live(1900)
+    assert not await home.live(5400 + 700, silent=True)
+    async with Store.open(tmp_path / "homeflex.db") as store:
+        home.records._store = home.store = store  # type: ignore[attr-defined]
+        told = halves(await home.live(5400 + 900, silent=True))
+    assert [(half["start"][11:16], half["revision"]) for half in told] == [
+        ("12:00", 0),
+        ("12:30", 0),
+        ("13:00", 0),
+    ]
+
+
 async def test_nothing_is_told_before_the_clock_is_trusted(tmp_path: Path) -> None:
     async with life(tmp_path, trusted=False) as home:
         assert not await home.live(5400 + 300)
