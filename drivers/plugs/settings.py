@@ -26,7 +26,7 @@ class Settings(BaseModel):
     port: int = Field(80, ge=1, le=65_535)
     switch: int = Field(0, ge=0, le=15)
     password_file: SecretFile | None = None
-    poll_s: float = Field(5.0, ge=1, le=60)
+    poll_s: float = Field(1.0, ge=1, le=60)
     lease_s: int = Field(900, ge=10, le=3600)
     longest_off_s: int = Field(3600, ge=10, le=14_400)
     set_up: bool = False

@@ -40,6 +40,14 @@ def test_minutes_end_at_the_offset_of_each_minute() -> None:
     assert shell.readings[0].start_utc_s == NOON_UTC_S + 3
 
 
+def test_a_charger_s_clock_aligned_values_do_not_move_the_edges_of_minutes() -> None:
+    shell = Shell.start(offset_s=37)
+    for minute in range(10):
+        shell.say(1000.0 + 60 * minute, power_w=3000.0, import_ws=180_000 * minute)
+    assert {r.end_utc_s % 60 for r in shell.readings} == {37}
+    assert [r.energy_ws for r in shell.readings[2:]] == [180_000] * (len(shell.readings) - 2)
+
+
 def test_a_steady_minute_is_plainly_ok() -> None:
     reading = fed(120, constant(1383)).readings[1]
     assert (reading.power_w, reading.energy_ws, reading.quality) == (1383, 1383 * 60, Grade.OK)
