@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from gateway import cars, charge_sessions, consent, word
+from gateway import cars, charge_sessions, consent, evidence, record, word
 from gateway import keys as trusted
 from gateway.cars import moment
 from gateway.console.answers import (
@@ -34,6 +34,7 @@ from gateway.daemon.charge_sessions import ChargeSessions
 from gateway.daemon.clock import Clock
 from gateway.daemon.desk import Desk
 from gateway.daemon.documents import own_version
+from gateway.daemon.history import History
 from gateway.daemon.home import Home
 from gateway.daemon.keys import Keys
 from gateway.daemon.minutes import Minutes
@@ -56,6 +57,7 @@ class Answers:
         minutes: Minutes,
         keys: Keys,
         sessions: ChargeSessions,
+        history: History,
         household: Household,
     ) -> None:
         self._home = home
@@ -65,6 +67,7 @@ class Answers:
         self._minutes = minutes
         self._keys = keys
         self._sessions = sessions
+        self._history = history
         self._household = household
 
     async def answer(self, question: Question) -> Answer:
@@ -81,9 +84,8 @@ class Answers:
             case "skip-delay":
                 left_s = self._own_delays_s()
                 return self._said(await consent.skip_delay(question, self._desk, self._household, left_s))
-            case "sessions":
-                config = self._home.config
-                return await charge_sessions.page(question, self._sessions, config.assets, config.zone)
+            case "sessions" | "meter" | "report":
+                return await self._past(question)
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
             case "charge-now":
@@ -103,6 +105,15 @@ class Answers:
             case "keys":
                 return self._trusted_keys()
         return None
+
+    async def _past(self, question: Question) -> Answer:
+        config, utc_s = self._home.config, self._clock.utc_s()
+        match question.get("ask"):
+            case "meter":
+                return await record.answer(question, self._history, self._minutes.logs(), config.zone, utc_s)
+            case "report":
+                return await evidence.answer(question, self._desk.book, self._history, config.zone, utc_s)
+        return await charge_sessions.page(question, self._sessions, config.assets, config.zone)
 
     # --- status -----------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from gateway.daemon.desk import Desk
 from gateway.daemon.facts import StoredFacts
 from gateway.daemon.fleet import Fleet
 from gateway.daemon.half_hours import HalfHours
+from gateway.daemon.history import History
 from gateway.daemon.home import Home
 from gateway.daemon.keys import Keys
 from gateway.daemon.limits import limits_of
@@ -47,7 +48,7 @@ from gateway.daemon.recollection import Recollection
 from gateway.daemon.records import EVENT_LOG, STATUS_LOG, Records
 from gateway.daemon.rpc import Rpc
 from gateway.daemon.sections import UplinkSection
-from gateway.daemon.store import DropRows, PutMeta, StorageError, Store
+from gateway.daemon.store import DropEvidence, DropRows, PutMeta, StorageError, Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
 from gateway.files import DATABASE, read, read_keys, read_password, root
@@ -201,8 +202,17 @@ class Daemon:
         self._tell_start()
         await self._keep_seed()
         self._lay_out_limits()
-        minutes, sessions = self.minutes, self.sessions
-        answers = Answers(self.home, self.clock, self.desk, self.post, minutes, self.keys, sessions, self)
+        answers = Answers(
+            self.home,
+            self.clock,
+            self.desk,
+            self.post,
+            self.minutes,
+            self.keys,
+            self.sessions,
+            History(self._store, self.outbox),
+            self,
+        )
         uplink = self._uplink()
         async with (
             local_socket.serve(self.home.config.paths.socket, answers.answer),
@@ -361,6 +371,7 @@ class Daemon:
             kept_s |= dict.fromkeys((*self.minutes.settlement_logs(), STATUS_LOG, EVENT_LOG), STATUSES_KEPT_S)
             utc_s = self.clock.utc_s()
             self._store.submit(*(DropRows(name, utc_s - age_s) for name, age_s in kept_s.items()))
+            self._store.submit(DropEvidence(utc_s - STATUSES_KEPT_S))
 
     async def _keep_room(self) -> None:
         """The disk holds no more than it may: what is oldest goes."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from gateway import local_time
 from gateway.console.answers import Answer, ChargeSpan, Question, RateLine, SessionLine
 from gateway.core.charge_session import ChargeSession, Moment, Rate
 from gateway.core.model import Asset, AssetClass
@@ -14,7 +14,6 @@ from gateway.daemon.change import SessionQuery, StorageError
 from gateway.daemon.charge_sessions import ChargeSessions
 
 PAGE_BYTES = 64 * 1024  # of an answer; one session is always told, and is smaller
-RIGHT = "2026-11-01 or 2026-11-01T07:00, both local, would be right"
 KWH_WS = 3_600_000
 
 
@@ -53,22 +52,14 @@ def _query(question: Question, cars: list[str], zone: ZoneInfo) -> SessionQuery 
         return f"{after!r} is no number of a session; more_after of the last answer would be right"
     edges = []
     for word in (question.get("since"), question.get("until")):
-        edge = None if word is None else _utc_s(word, zone)
+        edge = None if word is None else local_time.utc_s(word, zone)
         if word is not None and edge is None:
-            return f"{word!r} is no date; {RIGHT}"
+            return f"{word!r} is no date; {local_time.RIGHT}"
         edges.append(edge)
     since_utc_s, until_utc_s = edges
     if since_utc_s is not None and until_utc_s is not None and since_utc_s >= until_utc_s:
         return "--since is not before --until; nothing lies between them"
     return SessionQuery(after, asset, since_utc_s, until_utc_s)
-
-
-def _utc_s(word: object, zone: ZoneInfo) -> float | None:
-    try:
-        found = datetime.fromisoformat(str(word))
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()
 
 
 def _line(number: int, session: ChargeSession, zone: ZoneInfo) -> SessionLine:
@@ -110,4 +101,4 @@ def _local(moment: Moment | None, zone: ZoneInfo) -> str | None:
     """RFC 3339 in the home's own time, to the second; None: it has not come, or nobody knows it."""
     if moment is None or moment.utc_s is None:
         return None
-    return datetime.fromtimestamp(moment.utc_s, UTC).astimezone(zone).isoformat(timespec="seconds")
+    return local_time.text(moment.utc_s, zone)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from gateway.cli import aggregator, spreadsheet, start
+from gateway.cli import aggregator, past, spreadsheet, start
 from gateway.cli.span import seconds
 from gateway.console.answers import Question
 
@@ -261,6 +261,76 @@ def sessions(
             _fail(f"{csv_file}: {error.strerror}", as_json)
     else:
         _print(answer, as_json, charge_views.detailed if detail else charge_views.listed)
+
+
+@app.command(epilog="Example: homeflex meter boundary --since 45d --csv boundary.csv")
+def meter(
+    point: Annotated[str | None, typer.Argument(help="Whose minutes; the points if left out.")] = None,
+    since: Annotated[
+        str, typer.Option(help="From when on: 24h or 45d (ago), or local, as 2026-11-01T07:00.")
+    ] = "24h",
+    until: Annotated[str | None, typer.Option(help="Until before when, as --since.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="As CSV into this file; - is the terminal.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """What was metered: the minutes of a point as the aggregator is told them, of the last 45 days."""
+    from gateway.console import minute_views
+
+    if csv_file and as_json:
+        raise typer.BadParameter("--csv or --json, not both")
+    if point is None:
+        if csv_file or until:
+            raise typer.BadParameter("of which point? `homeflex meter` lists them")
+        _print(_ask(config, {"ask": "meter", "point": None}, as_json), as_json, minute_views.points)
+        return
+    question: Question = {"ask": "meter", "point": point, "since": since, "until": until}
+    found = past.pages(lambda asked: _ask(config, asked, as_json), question)
+    if csv_file:
+        try:
+            spreadsheet.write(csv_file, minute_views.rows(found))
+        except OSError as error:
+            _fail(f"{csv_file}: {error.strerror}", as_json)
+    elif as_json:
+        for piece in past.as_json(point, found):
+            typer.echo(piece, nl=False)
+    else:
+        for line in minute_views.lines(found):
+            typer.echo(line)
+
+
+@app.command(epilog="Example: homeflex report 0193b3f0 --plot event.svg")
+def report(
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Which instruction, open or ended, or how its id begins.")
+    ],
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw it into this file, as SVG.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """The evidence of an instruction, for 90 days: what was asked, what each asset did, when first, and why.
+
+    Its minutes are kept for 45 days.
+    """
+    from gateway.console import picture, report_views
+
+    if plot_file and plot_file.suffix != ".svg":
+        raise typer.BadParameter(f"{plot_file}: an SVG is drawn; {plot_file.stem}.svg would be right")
+    found, minutes = past.report(lambda asked: _ask(config, asked, as_json), id_)
+    if plot_file:
+        try:
+            past.draw(plot_file, picture.picture(found, minutes))
+        except OSError as error:
+            _fail(f"{plot_file}: {error.strerror}", as_json)
+    if as_json:
+        _say_json({**found, "minutes": minutes})
+    else:
+        for line in report_views.told(found, minutes):
+            typer.echo(line)
 
 
 @app.command("charge-now", epilog="Example: homeflex charge-now")

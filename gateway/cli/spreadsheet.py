@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import typer
 
+from gateway.cli.whole_file import whole_file
+
 TERMINAL = Path("-")
 
 
 def write(file: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write the rows, whole or not at all where the file cannot be opened; a file's name is told on stderr.
+    """Write the rows as they come, into a file whole or not at all; its name is told on stderr.
 
     Raises:
         OSError: there is no writing there.
     """
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
     if file == TERMINAL:
-        typer.echo(text.getvalue(), nl=False)
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
         return
-    file.write_text(text.getvalue(), encoding="utf-8")
+    with whole_file(file) as out:
+        csv.writer(out, lineterminator="\n").writerows(rows)
     typer.echo(f"{file}: written", err=True)

@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 Verb = Literal[
     "status", "why", "override", "pause", "release", "dispatch", "opt-out", "skip-delay", "accept", "decline",
-    "keys", "soc", "sessions", "charge-now",
+    "keys", "soc", "sessions", "meter", "report", "charge-now",
 ]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 
@@ -20,6 +20,7 @@ class Question(TypedDict):
     release hold, 0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the
     car is (0..1); `id`: which instruction; of skip-delay also which asset; `since` and `until`: of sessions,
     local dates or moments between which they were, `after`: the number of the last one that is known already.
+    The same of meter, where they may also be so long ago (`24h`), and `point` is whose minutes.
     """
 
     ask: Verb
@@ -31,6 +32,7 @@ class Question(TypedDict):
     id: NotRequired[str | None]
     since: NotRequired[str | None]
     after: NotRequired[int]
+    point: NotRequired[str | None]
 
 
 class DeviceLine(TypedDict):
@@ -250,6 +252,155 @@ class Sessions(TypedDict):
     unreadable: int
 
 
+class MinuteLine(TypedDict):
+    """One minute of a point as the aggregator is told it: [start, end) in the home's own time, mean power
+    (W), energy (Wh), what flowed unseen before it, registers at its end (kWh), how far it may be believed
+    and why; what it was held to (W), who governed it, and the instructions on it. None: not known."""
+
+    seq: int
+    start: str
+    end: str
+    power_w: float | None
+    energy_wh: float | None
+    gap_wh: float | None
+    import_register_kwh: float | None
+    export_register_kwh: float | None
+    quality: str
+    reasons: list[str]
+    source: str
+    coverage: float
+    limit_w: float | None
+    governed_by: str
+    instructions: list[str]
+    soc: float | None
+    room_c: float | None
+
+
+class Minutes(TypedDict):
+    """Minutes in order. `more_after`: ask again after this number, for there may be more; `unreadable`: how
+    many stored packs or minutes cannot be read."""
+
+    point: str
+    minutes: list[MinuteLine]
+    more_after: int | None
+    unreadable: int
+
+
+class PointLine(TypedDict):
+    """A point: since when minutes of it are kept, its last one, and how many the aggregator has not
+    acknowledged."""
+
+    point: str
+    since: str | None
+    last: MinuteLine | None
+    not_held: int
+
+
+class Points(TypedDict):
+    """All points that minutes are kept of."""
+
+    points: list[PointLine]
+
+
+class ReportStep(TypedDict):
+    """One interval as asked: `kind` of value, its power (W) or charge (0..1)."""
+
+    start: str
+    end: str
+    kind: str
+    power_w: int
+    soc: float | None
+
+
+class ReportSetting(TypedDict):
+    """The first setpoint that the asset's device took for it, and when; `by`: what confirms it."""
+
+    at: str
+    at_most_w: int | None
+    raised: bool
+    by: str
+
+
+class ReportResponse(TypedDict):
+    """The sample that first showed that the asset follows, and how long after the setpoint was taken, after
+    the start (random delay included) and after the instruction arrived. None: not known."""
+
+    at: str
+    power_w: float
+    source: str
+    after_setting_s: float | None
+    after_start_s: float
+    after_arrival_s: float | None
+
+
+class ReportStand(TypedDict):
+    """How an asset, or a target as a whole, stood from then on."""
+
+    at: str
+    name: str
+    status: str
+    extent: str
+    evidence: str
+    reason: str
+    text: str
+    limit_w: float | None
+    measured_w: float | None
+
+
+class ReportLimit(TypedDict):
+    """For how long one reason kept an asset from giving what was asked."""
+
+    reason: str
+    s: int
+
+
+class ReportAsset(TypedDict):
+    """One asset's part: how it ended or stands, what first showed it, and its time in the window. The energy
+    (kWh) is known once the summary was told."""
+
+    asset: str
+    status: str
+    extent: str
+    evidence: str
+    reason: str
+    text: str
+    setting: ReportSetting | None
+    response: ReportResponse | None
+    held_s: int
+    idle_s: int
+    limited_s: int
+    limits: list[ReportLimit]
+    energy_kwh: float | None
+    quality: str
+
+
+class Report(TypedDict):
+    """The evidence of one instruction. Its minutes are those of `points` from `since` until `until`: ask for
+    them with meter. `left_out`: how many changes of `history` are beyond what is told."""
+
+    id: str
+    revision: int
+    service: str
+    service_class: str
+    service_ref: str | None
+    vector: str
+    targets: list[str]
+    asked: str
+    arrived: str | None
+    start: str
+    end: str
+    ended: str | None
+    start_delay_s: int
+    end_delay_s: int
+    steps: list[ReportStep]
+    assets: list[ReportAsset]
+    history: list[ReportStand]
+    left_out: int
+    points: list[str]
+    since: str
+    until: str
+
+
 class Done(TypedDict):
     """Something was done."""
 
@@ -262,4 +413,4 @@ class Problem(TypedDict):
     error: str
 
 
-Answer = Status | WhyAll | Dispatch | TrustedKeys | Sessions | Done | Problem
+Answer = Status | WhyAll | Dispatch | TrustedKeys | Sessions | Minutes | Points | Report | Done | Problem

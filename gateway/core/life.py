@@ -78,13 +78,16 @@ class Draws:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is seen of one asset besides the plan. `set_since_s`: when the present setpoint was written."""
+    """What is seen of one asset besides the plan. `set_since_s`: when the present setpoint was written;
+    `at_most_w`: what that is (None: its owner's, or `raised`)."""
 
     power: Reading | None = None
     proof: Proof | None = None
     set_since_s: float | None = None
     online: bool = True
     refused: bool = False
+    at_most_w: int | None = None
+    raised: bool = False
 
 
 # --- what is told -------------------------------------------------------------------------------------
@@ -153,6 +156,27 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """The first setpoint that the asset's device took in the window (W, or `raised`), and since when it held
+    it; `read_back`: it said so itself."""
+
+    at_utc_s: float
+    at_most_w: int | None
+    raised: bool
+    read_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The sample that first showed that an asset follows: when it was taken, what it drew then (W), and the
+    point that said so."""
+
+    at_utc_s: float
+    power_w: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """One asset under one id. `own_w` is what it drew before we acted; None: nobody knows.
 
@@ -173,6 +197,8 @@ class Life:
     held_s: float = 0.0
     idle_s: float = 0.0
     limited_s: tuple[tuple[Reason, float], ...] = ()
+    setting: Setting | None = None
+    response: Response | None = None
 
     @property
     def counted_s(self) -> float:
@@ -252,7 +278,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """How an asset follows since `onset_s`, when the plan first gave it something. Monotonic seconds."""
+    """How an asset follows since `onset_s`, when the plan first gave it something. Monotonic seconds.
+
+    `first` is the earliest sample, not from before the onset, since which it has been inside.
+    """
 
     onset_s: float
     sample_s: float = -math.inf  # when the last sample was taken
@@ -260,6 +289,8 @@ class Following:
     inside_samples: int = 0
     followed_s: float | None = None  # when it was last known to follow
     follows: bool = False
+    first: Reading | None = None
+    first_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.core.book import ineligible
 from gateway.core.consent import AGREED
 from gateway.core.eligibility import Home
-from gateway.core.following import band_w, follow, is_inside, is_out_of_patience, measured_w
+from gateway.core.following import band_w, evidenced, follow, is_inside, is_out_of_patience, measured_w
 from gateway.core.life import (
     UNANSWERED,
     Book,
@@ -255,7 +255,10 @@ def _measured(
         life = replace(life, own_w=look.own_w.get(asset.id, power_w))
     following = follow(was, given, asset, seen, look.moment.now_s)
     if following.follows:
-        return _followed(life, given, band, power_w, look.moment), following
+        life = _followed(life, given, band, power_w, look.moment)
+    life = evidenced(life, following, seen, look.moment)
+    if following.follows:
+        return life, following
     if is_out_of_patience(following, asset, seen, look.moment.now_s):
         return _none(life, *_unfollowed(given, asset, power_w, band)), following
     return life, following

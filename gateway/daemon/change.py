@@ -104,6 +104,22 @@ class DropChargeSessions:
     before_utc_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class PutEvidence:
+    """An instruction that ended, whole: what a report of it is made from. Replaces what is kept of its id."""
+
+    id: str
+    ended_utc_s: float
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropEvidence:
+    """Instructions that ended before `before_utc_s`."""
+
+    before_utc_s: float
+
+
 Change = (
     PutEntry
     | DropEntry
@@ -115,6 +131,8 @@ Change = (
     | DropRows
     | PutChargeSession
     | DropChargeSessions
+    | PutEvidence
+    | DropEvidence
 )
 
 

@@ -33,7 +33,7 @@ class Unreadable(Exception):
 
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (18, Memory),
-    "entry": (5, Entry),
+    "entry": (6, Entry),
     "meter": (2, Meter),
     "ledger": (1, Ledger),
     "chargeSession": (1, ChargeSession),
@@ -167,6 +167,11 @@ def _with_delays_of_its_own(body: Any) -> Any:
     return _each_step(body, {}, undelayed=[])
 
 
+def _with_evidence(body: Any) -> Any:
+    """Before it was kept what first showed that an asset follows."""
+    return {**body, "lives": [{**life, "setting": None, "response": None} for life in body["lives"]]}
+
+
 def _with_shift(body: Any) -> Any:
     """Before it was known how far a register is ahead of all that has flowed."""
     return {**body, "tracks": [{**track, "shift_ws": 0} for track in body["tracks"]]}
@@ -208,6 +213,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("entry", 2): _with_answer,
     ("entry", 3): _with_level,
     ("entry", 4): _with_delays_of_its_own,
+    ("entry", 5): _with_evidence,
     ("meter", 1): _with_shift,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""

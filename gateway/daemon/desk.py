@@ -30,7 +30,7 @@ from gateway.daemon.home import Evidence, Home
 from gateway.daemon.inbound import Inbound
 from gateway.daemon.records import Records
 from gateway.daemon.seldom import Seldom
-from gateway.daemon.store import Change, DropEntry, PutEntry, StorageError
+from gateway.daemon.store import Change, DropEntry, PutEntry, PutEvidence, StorageError
 from gateway.daemon.telling import Spent
 from gateway.wire import dispatch, status
 from gateway.wire.event import EventKind, Severity
@@ -347,6 +347,7 @@ class Desk:
         """Save these entries as the book has them now, and with them what is to be told."""
         known = {id_: self.book.entry(id_) for id_ in ids}
         changes: list[Change] = [_put(entry) if entry else DropEntry(id_) for id_, entry in known.items()]
+        changes += [_kept(entry) for entry in known.values() if entry and entry.summarised and entry.lives]
         if not changes and not bodies:
             return None
         return self._background(self._saved(self._records.statuses(bodies, changes), known, bodies))
@@ -383,6 +384,12 @@ def _put(entry: Entry) -> PutEntry:
     return PutEntry(entry.id, codec.encode("entry", entry))
 
 
+def _kept(entry: Entry) -> PutEvidence:
+    """What is told of it outlives what is remembered against replays."""
+    ended_utc_s = entry.window_utc_s[1] if entry.ended_utc_s is None else entry.ended_utc_s
+    return PutEvidence(entry.id, ended_utc_s, codec.pack([codec.encode("entry", entry)]))
+
+
 def _with_former(book: Book, former: Entry | None, before: Book, id_: str) -> Book:
     """The book with one id as it was before messages that could not be journalled."""
     if former:
@@ -403,6 +410,8 @@ def _seen_of(snapshot: Snapshot, asset: str, plan: Plan, evidence: Evidence | No
         power=state.power_w,
         proof=Proof(evidence.proof) if evidence.proof else None,
         set_since_s=evidence.since_s,
+        at_most_w=evidence.at_most_w,
+        raised=evidence.raised,
         online=state.online,
         refused=evidence.proof is None,
     )

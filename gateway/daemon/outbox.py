@@ -123,6 +123,14 @@ class Outbox:
         """Queue a row that the store has numbered and committed (`AppendRow`)."""
         self._log(log).told(Row(log, seq, at_utc_s, body), self._online)
 
+    def held(self, log: str, first_seq: int) -> list[Row]:
+        """The rows in memory from a number on, in order: those the disk has not, and some that it has."""
+        return self._logs[log].held(first_seq) if log in self._logs else []
+
+    def watermark(self, log: str) -> int:
+        """Up to which number the aggregator says it holds a log."""
+        return self._logs[log].watermark if log in self._logs else 0
+
     def _log(self, name: str) -> UpLog:
         return self._logs.setdefault(name, UpLog(name))
 

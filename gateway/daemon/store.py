@@ -20,17 +20,19 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from gateway.daemon import charge_table
+from gateway.daemon import charge_table, evidence_table, row_search
 from gateway.daemon.change import (
     AppendRow,
     Change,
     DropChargeSessions,
     DropEntry,
+    DropEvidence,
     DropRows,
     Head,
     Pack,
     PutChargeSession,
     PutEntry,
+    PutEvidence,
     PutFact,
     PutHead,
     PutMeta,
@@ -46,11 +48,13 @@ __all__ = [  # the store and what it is told: one place to import from
     "Change",
     "DropChargeSessions",
     "DropEntry",
+    "DropEvidence",
     "DropRows",
     "Head",
     "Pack",
     "PutChargeSession",
     "PutEntry",
+    "PutEvidence",
     "PutFact",
     "PutHead",
     "PutMeta",
@@ -101,6 +105,7 @@ _SQL: Mapping[type[Any], str] = {
     DropRows: "delete from row where log = ?1 and first_seq < coalesce((select first_seq from row"
     " where log = ?1 and at_utc_s >= ?2 order by first_seq limit 1), 9223372036854775807)",
     **charge_table.CHANGES,
+    **evidence_table.CHANGES,
 }
 _NEXT_SEQ = (
     "insert into head (log, reserved) values (?1, 1)"
@@ -116,6 +121,7 @@ _FIELDS: Mapping[type[Any], Callable[[Any], Any]] = {
 } | {
     DropEntry: lambda change: (change.id,),
     DropChargeSessions: lambda change: (change.before_utc_s,),
+    DropEvidence: lambda change: (change.before_utc_s,),
 }
 
 
@@ -162,6 +168,24 @@ class Store:
             StorageError: (from the future) they cannot be read.
         """
         return self._ask("read", (log, first_seq, min(count, ROWS_READ_MAX)))
+
+    def seek(self, log: str, utc_s: float) -> asyncio.Future[int]:
+        """The number from which on the rows of a log are of `utc_s` or later; beyond the last, if none is.
+
+        A log is in order of time; where a clock was set back, the answer is one of the places it may be.
+
+        Raises:
+            StorageError: (from the future) they cannot be read.
+        """
+        return self._ask("seek", (log, utc_s))
+
+    def evidence(self, id_: str) -> asyncio.Future[list[tuple[str, bytes]]]:
+        """A few of the ended instructions whose ids begin so, the one of this id first; of '' the last ones.
+
+        Raises:
+            StorageError: (from the future) they cannot be read.
+        """
+        return self._ask("evidence", (id_,))
 
     def size(self) -> asyncio.Future[Size]:
         """How much the file holds, and how much more fits.
@@ -286,16 +310,17 @@ class _Writer:
                 self._database.execute("pragma wal_checkpoint(passive)")
 
     def _other(self, verb: str, what: Sequence[Any]) -> Any:
+        answers: Mapping[str, Callable[..., Any]] = {
+            "open": self._open,
+            "close": self._close,
+            "size": self._size,
+            "read": self._read,
+            "seek": self._seek,
+            "charge sessions": self._charge_sessions,
+            "evidence": self._evidence,
+        }
         try:
-            if verb == "open":
-                return self._open()
-            if verb == "close":
-                return self._close()
-            if verb == "size":
-                return self._size()
-            if verb == "charge sessions":
-                return self._charge_sessions(*what)
-            return self._read(*what)
+            return answers[verb](*what)
         except (sqlite3.Error, OSError) as error:
             return StorageError(f"not read: {error}")
 
@@ -335,6 +360,22 @@ class _Writer:
             (log, first_seq, count),
         )
         return [Pack(*row) for row in cursor]
+
+    def _seek(self, log: str, utc_s: float) -> int | StorageError:
+        if not self._database:
+            return StorageError(self._failure)
+        database = self._database
+        low, last = database.execute(row_search.EDGES, (log,)).fetchone()
+        if low is None:
+            return 1
+        return row_search.first_since(
+            low, last, lambda seq: database.execute(row_search.FROM, (log, seq)).fetchone(), utc_s
+        )
+
+    def _evidence(self, id_: str) -> list[tuple[str, bytes]] | StorageError:
+        if not self._database:
+            return StorageError(self._failure)
+        return list(self._database.execute(evidence_table.FOUND, (id_, evidence_table.READ_MAX)))
 
     def _charge_sessions(self, query: SessionQuery) -> list[tuple[int, bytes]] | StorageError:
         if not self._database:
@@ -394,6 +435,8 @@ def _apply(database: sqlite3.Connection, changes: Sequence[Change]) -> tuple[int
             database.execute(_DROP_BELOW, (change.log, change.last_seq - KEEP_SEQS))
         if isinstance(change, PutChargeSession):
             database.execute(charge_table.DROP_BELOW, (change.number - charge_table.KEPT_MAX,))
+        if isinstance(change, PutEvidence):
+            database.execute(evidence_table.DROP_BELOW, (evidence_table.KEPT_MAX,))
     return tuple(given)
 
 
@@ -493,15 +536,21 @@ def _make_tables(database: sqlite3.Connection) -> None:
     if found not in (0, FORMAT):
         raise sqlite3.OperationalError(f"its format {found} is not known; this version reads {FORMAT}")
     if found:
-        database.execute(charge_table.TABLE)  # younger than the format
+        _make_younger_tables(database)
         return
     database.execute("begin immediate")
     for statement in _TABLES.split(";\n"):
         database.execute(statement)
-    database.execute(charge_table.TABLE)
+    _make_younger_tables(database)
     database.execute("insert into meta values ('stream', ?1)", (_new_stream().encode(),))
     database.execute(f"pragma user_version = {FORMAT}")
     database.execute("commit")
+
+
+def _make_younger_tables(database: sqlite3.Connection) -> None:
+    """Those that came after the format; a version that does not know them does not look at them."""
+    database.execute(charge_table.TABLE)
+    database.execute(evidence_table.TABLE)
 
 
 def _grow_log(database: sqlite3.Connection, path: Path) -> None:

@@ -168,6 +168,10 @@ class UpLog:
         """The rows that only memory has and that the aggregator does not hold yet, in order."""
         return [self._kept[seq] for seq in self._added_s if seq > self.watermark]
 
+    def held(self, first_seq: int) -> list[Row]:
+        """The rows in memory from a number on, in order."""
+        return [row for seq, row in self._kept.items() if seq >= first_seq]
+
     def told(self, row: Row, live: bool) -> None:
         """Queue a row that the disk has numbered. One that was skipped is on the disk too: backfill."""
         if row.seq <= self.head:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.demo import svg
+from gateway.console import svg
 from gateway.demo.hold import Hold
 from gateway.demo.story import Asked, Mark, Series, thinned
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.demo import panel, svg
+from gateway.console import svg
+from gateway.demo import panel
 from gateway.demo.claim import Verdict
 from gateway.demo.evidence import Evidence
 from gateway.demo.hold import holds

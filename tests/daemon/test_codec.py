@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.life import Entry
+from gateway.core.life import Entry, Life
 from gateway.core.model import (
     AssetMemory,
     Instruction,
@@ -234,6 +234,13 @@ def test_an_instruction_from_before_a_charger_could_wait_itself_delays_all() -> 
     _, body = json.loads(encode("entry", entry))
     del body["instruction"]["undelayed"]
     assert decode("entry", json.dumps([4, body]).encode()) == entry
+
+
+def test_an_instruction_from_before_evidence_was_kept_has_none() -> None:
+    entry = Entry("i1", 0, "ab", 0.5, 1.5, lives=(Life("ev", followed_utc_s=7.0),))
+    _, body = json.loads(encode("entry", entry))
+    del body["lives"][0]["setting"], body["lives"][0]["response"]
+    assert decode("entry", json.dumps([5, body]).encode()) == entry
 
 
 WRITTEN_BY_VERSION_2 = (

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.demo import plot, svg
+from gateway.console import svg
+from gateway.demo import plot
 from gateway.demo.log import Observation
 from gateway.demo.story import asked, marks, reasons
 from tests.demo import runs

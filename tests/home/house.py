@@ -198,11 +198,12 @@ class House:
         self.lives.append(self.daemon.output)
         return life
 
-    async def cli(self, *arguments: str, within_s: float = 30) -> tuple[int, Any]:
+    async def cli(self, *arguments: str, within_s: float = 30, json_too: bool = True) -> tuple[int, Any]:
         """A command as a person gives it, with --json: exit code and answer."""
         where = () if arguments[0] == "config" else ("--config", str(self.file))
+        where = (*where, "--json") if json_too else where
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", *arguments, *where, "--json",
+            sys.executable, "-m", "gateway", *arguments, *where,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), within_s)

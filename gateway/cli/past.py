@@ -1,0 +1,69 @@
+"""What was: the record of a point and the evidence of an instruction, asked for a page at a time.
+
+A long export goes on its way as it comes: nothing is held that need not be.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gateway.cli.whole_file import whole_file
+from gateway.console.answers import Question
+
+Ask = Callable[[Question], Any]
+"""Asks the daemon, or ends the command."""
+
+
+def pages(ask: Ask, question: Question) -> Iterator[Any]:
+    """Page after page of the minutes that are asked for."""
+    while True:
+        page = ask(question)
+        yield page
+        if page["more_after"] is None:
+            return
+        question = {**question, "after": page["more_after"]}
+
+
+def as_json(point: str, found: Iterator[Any]) -> Iterator[str]:
+    """The pages as one JSON object, piece by piece, as if it were a single page."""
+    unreadable, before = 0, "\n"
+    found = itertools.chain([next(found)], found)  # a question that is refused prints nothing before
+    yield f'{{"point": {json.dumps(point)}, "minutes": ['
+    for page in found:
+        unreadable += page["unreadable"]
+        for minute in page["minutes"]:
+            yield before + json.dumps(minute, ensure_ascii=False)
+            before = ",\n"
+    yield f'\n], "more_after": null, "unreadable": {unreadable}}}\n'
+
+
+def report(ask: Ask, id_: str) -> tuple[Any, dict[str, list[Any]]]:
+    """The evidence of an instruction, and the minutes of its points."""
+    found = ask({"ask": "report", "id": id_})
+    minutes = {}
+    for point in found["points"]:
+        question: Question = {
+            "ask": "meter",
+            "point": point,
+            "since": found["since"],
+            "until": found["until"],
+        }
+        minutes[point] = [minute for page in pages(ask, question) for minute in page["minutes"]]
+    return found, minutes
+
+
+def draw(file: Path, picture: str) -> None:
+    """Write a picture into a file; its name is told on stderr.
+
+    Raises:
+        OSError: there is no writing there.
+    """
+    with whole_file(file) as out:
+        out.write(picture)
+    typer.echo(f"{file}: written", err=True)
