@@ -321,7 +321,12 @@ class _Writer:
         }
         try:
             return answers[verb](*what)
-        except (sqlite3.Error, OSError) as error:
+        except (
+            sqlite3.Error,
+            OSError,
+            ValueError,
+            OverflowError,
+        ) as error:  # also what no table can be asked
             return StorageError(f"not read: {error}")
 
     def _open(self) -> Saved:

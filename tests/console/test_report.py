@@ -76,6 +76,7 @@ async def test_the_id_may_be_cut_where_it_stays_the_only_one(store: Store) -> No
     assert (await report(store, "7", here))["error"] == (
         "no instruction '7'; open and last ended: 0194cc, 0193bb, 0193aa"
     )
+    assert "cannot be read" in (await report(store, "\ud800", here))["error"]
     for nothing in (None, "", 7, ["0193aa"]):
         assert "which instruction?" in (await report(store, nothing, here))["error"]
 
@@ -108,6 +109,9 @@ async def test_its_own_statuses_are_found_among_others_and_its_energy(store: Sto
     rows = [told("other", -1000 + s, "none") for s in range(0, 900, 9)]
     rows += [told("i1", -100, ""), told("i1", 10, "full"), told("i1x", 11, "none"), told("i1", 20, "partial")]
     rows += [told("other", 21 + s, "none") for s in range(500)]
+    rows += [
+        replace(told("other", 2000, "none"), blob=told("other", 0, "none").blob.replace(b'"ev"', b'"i1"'))
+    ]
     rows += [told("i1", 3000, "full"), summed("other", 3001), summed("i1", 3700)]
     await store.submit(*rows)
     found = await report(store, "i1", entry("i1"), at_s=4000)

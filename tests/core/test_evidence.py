@@ -95,8 +95,14 @@ def test_a_refused_setpoint_was_not_taken_and_a_written_one_says_so() -> None:
         "hp": replace(sees(2000.0, 0.0, None)["hp"], set_since_s=at(61).now_s, at_most_w=0, refused=True)
     }
     assert lived({61: refused, 62: refused}).setting is None
-    written = lived({61: sees(2000.0, 0.0, 61, Proof.WRITTEN)})
+    written = lived({65: sees(2000.0, 0.0, 61, Proof.WRITTEN)})
     assert written.setting == Setting(UTC + 61, 0, raised=False, read_back=False)
+
+
+def test_the_first_setpoint_stays_when_another_is_taken() -> None:
+    later = {"hp": replace(sees(2000.0, 0.0, 70)["hp"], at_most_w=1000)}
+    life = lived({61: sees(2000.0, 0.0, 61), 70: later, 71: later})
+    assert life.setting == Setting(UTC + 61, 0, raised=False, read_back=True)
 
 
 def test_what_is_left_to_its_owner_is_no_setpoint() -> None:

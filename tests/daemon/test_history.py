@@ -12,7 +12,7 @@ import sqlite3
 import time
 import tracemalloc
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ from gateway.core.model import Governor
 from gateway.daemon import outbox as outboxes
 from gateway.daemon.change import AppendRow, DropEvidence, DropRows, PutEvidence, StorageError
 from gateway.daemon.evidence_table import KEPT_MAX, READ_MAX
-from gateway.daemon.history import ROWS_MAX, History
+from gateway.daemon.history import History
 from gateway.daemon.outbox import Outbox
 from gateway.daemon.row_search import first_since
 from gateway.daemon.store import Store
@@ -82,7 +82,7 @@ async def read(history: History, log: str, seq: int) -> list[int]:
     after: int | None = seq - 1
     while after is not None:
         page = await history.page(log, after + 1)
-        assert len(page.rows) <= ROWS_MAX
+        assert len(page.rows) <= 128
         seqs += [row.seq for row in page.rows]
         after = page.more_after
     return seqs
@@ -216,6 +216,19 @@ async def test_a_disk_that_cannot_be_read_is_an_answer(tmp_path: Path) -> None:
         await history.page(LOG, 1)
     said = await answer({"ask": "meter", "point": "ev"}, history, (LOG,), LONDON, UTC_S)
     assert said == {"error": "the minutes cannot be read: the store is closed"}
+
+
+async def test_a_question_that_no_table_can_be_asked_ends_no_writer(tmp_path: Path) -> None:
+    async with Store.open(tmp_path / "store.db") as store:
+        history = History(store, await metered(store, 3))
+        for odd in ("\ud800", "ev\0", "\U0010ffff" * 200):
+            said = await answer({"ask": "meter", "point": odd, "after": 1}, history, (LOG,), LONDON, UTC_S)
+            assert said.get("error") or said.get("minutes") == []
+            with suppress(StorageError):
+                assert await store.evidence(odd) == []
+        with pytest.raises(StorageError):
+            await store.rows(LOG, 2**70)
+        assert await read(history, LOG, 1) == [1, 2, 3]
 
 
 # --- a long export ----------------------------------------------------------------------------------------

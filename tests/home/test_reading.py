@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,17 @@ async def test_an_event_is_summed_up_once_and_agrees_with_the_meter(folder: Path
         await promises.no_number_is_missing_or_used_twice(house)
         promises.minutes_join(house.aggregator.minutes("heat"))
         promises.minutes_sum_to_the_register(house)
+        code, report = await house.cli("report", sent.id)
+        assert code == 0, report
+        (asset,) = report["assets"]
+        assert (asset["energy_kwh"], asset["quality"]) == (told["energyKwh"], told["quality"])
+        assert (asset["status"], asset["held_s"]) == ("SUCCEEDED", told["heldS"])
+        assert abs(utc_s_of(report["ended"]) - begins_utc_s - 300) < 2
+        shown = [m for m in report["minutes"]["heat"] if sent.id in m["instructions"]]
+        assert [m["seq"] for m in shown] == list(range(told["firstSeq"], told["lastSeq"] + 1))
+        await house.stop()
+        with closing(sqlite3.connect(house.folder / "state" / "homeflex.db")) as database:
+            assert database.execute("select id from evidence").fetchall() == [(sent.id,)]
 
 
 def _summaries(house: House, id_: str) -> list[dict[str, Any]]:
