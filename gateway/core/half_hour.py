@@ -18,7 +18,6 @@ SOONEST_S, LATEST_S = 90.0, 300.0  # after its end a half-hour is told
 CORRECTED_S = 86_400.0  # after its end it may be corrected
 KEPT_S = 45 * 86_400.0  # of half-hours that were never told, as of minutes
 SHARP_S = HOLD_S  # an edge further from any read makes a half-hour ESTIMATED
-ENOUGH = 0.9  # the share of it that minutes must speak for to be OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +294,7 @@ def _half_hour(half: Half, counts: Counts, source: Source) -> HalfHour:
     energies = _step_ws(imports), _step_ws(exports)
     coverage = round(min(1.0, half.covered_s / LENGTH_S), 3)
     gap_s = max((edge.gap_s for edge in half.edges), default=None)
-    reasons = _reasons(half, counts, coverage, gap_s)
+    reasons = _reasons(half, counts, gap_s)
     is_known = energies != (None, None)
     is_ok = is_known and not reasons and source is not Source.ESTIMATE
     return HalfHour(
@@ -313,12 +312,10 @@ def _half_hour(half: Half, counts: Counts, source: Source) -> HalfHour:
     )
 
 
-def _reasons(half: Half, counts: Counts, coverage: float, gap_s: float | None) -> tuple[Cause, ...]:
+def _reasons(half: Half, counts: Counts, gap_s: float | None) -> tuple[Cause, ...]:
     found = list(half.reasons)
     if not _is_known(half, counts) or gap_s is None or gap_s > SHARP_S:
         found.append(Cause.EDGE)
-    if coverage < ENOUGH:
-        found.append(Cause.STALE)
     if any(_is_reset(*edges) for edges in zip(half.starts, half.ends, strict=True)):
         found.append(Cause.COUNTER_RESET)
     return causes_of(*found)

@@ -47,7 +47,8 @@ class Settling(Shell):
             return
         utc_s = self.anchor.utc(self.now_s)
         found = half_hour.due(self.ledger, utc_s, LAG_S, self.since_utc_s, self.source)
-        self.ledger = half_hour.settled(self.ledger, found, utc_s)
+        if found:
+            self.ledger = half_hour.settled(self.ledger, found, utc_s)
         self.rows += found
         self.told_at_s += [utc_s] * len(found)
 
@@ -136,6 +137,17 @@ def test_a_half_hour_without_its_edge_is_told_without_energy_and_corrected_when_
     assert (second.revision, second.quality, second.import_ws) == (1, Grade.ESTIMATED, 1_800_000)
     assert second.edge_gap_s == 300
     assert [row.import_ws for row in shell.rows if row.start_utc_s == NOON_UTC_S + 2 * HALF_S] == [1_800_000]
+
+
+def test_an_edge_far_from_any_read_of_the_register_is_an_estimate() -> None:
+    """A charger that tells its power each 10 s, and its register each 20 min."""
+    shell = settling()
+    for at_s in range(0, 3 * int(HALF_S), 10):
+        register = {"import_ws": 1000 * at_s} if at_s % 1200 == 700 else {}
+        shell.say(1000.0 + at_s, power_w=1000.0, **register)
+    row = shell.last(HALF_S)
+    assert (row.edge_gap_s, row.reasons, row.quality) == (500, (Cause.EDGE,), Grade.ESTIMATED)
+    assert row.import_ws == 1_800_000
 
 
 def test_after_a_day_it_is_not_corrected_any_more() -> None:
