@@ -47,7 +47,9 @@ def picture(report: Report, minutes: Mapping[str, Sequence[MinuteLine]]) -> str:
 
 def _head(report: Report) -> Iterable[str]:
     yield svg.words(f"{report['id']}: {report['asked']}", LEFT, 26.0, "title")
-    said = f"{report['service']}, {report['start']} to {report['end']}, delay {report['start_delay_s']} s"
+    said = (
+        f"{report['service']}, {report['start']} to {report['end'][11:19]}, delay {report['start_delay_s']} s"
+    )
     yield svg.words(
         f"{said}; blue: power, orange: at most, green: set and first response", LEFT, 44.0, "quiet"
     )
