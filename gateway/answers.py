@@ -6,7 +6,7 @@ import math
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from gateway import cars, charge_sessions, consent, evidence, record, word
+from gateway import cars, charge_sessions, consent, evidence, record, settled, word
 from gateway import keys as trusted
 from gateway.cars import moment
 from gateway.console.answers import (
@@ -84,7 +84,7 @@ class Answers:
             case "skip-delay":
                 left_s = self._own_delays_s()
                 return self._said(await consent.skip_delay(question, self._desk, self._household, left_s))
-            case "sessions" | "meter" | "report":
+            case "sessions" | "meter" | "half-hours" | "report":
                 return await self._past(question)
             case "soc":
                 return self._of_car(cars.type_in(question, self._snapshot(), self._household))
@@ -111,6 +111,9 @@ class Answers:
         match question.get("ask"):
             case "meter":
                 return await record.answer(question, self._history, self._minutes.logs(), config.zone, utc_s)
+            case "half-hours":
+                logs = self._minutes.settlement_logs()
+                return await settled.answer(question, self._history, logs, config.zone, utc_s)
             case "report":
                 return await evidence.answer(question, self._desk.book, self._history, config.zone, utc_s)
         return await charge_sessions.page(question, self._sessions, config.assets, config.zone)

@@ -21,8 +21,8 @@ MINUTE_MAX_S = 119.0  # of one that joins two grids
 YIELD_ROWS = 16  # shaped in one turn of the loop
 
 
-class _Asked(NamedTuple):
-    """Minutes of a log that reach into [since, until), numbered above `after`."""
+class Asked(NamedTuple):
+    """Rows of a log that reach into [since, until), numbered above `after`."""
 
     log: str
     since_utc_s: float
@@ -46,7 +46,7 @@ async def answer(
             if f"telemetry:{point}" not in known:
                 names = ", ".join(log.partition(":")[2] for log in known) or "none"
                 return {"error": f"no point {point!r}; there are {names}"}
-        asked = _asked(question, zone, utc_s)
+        asked = asked_of(question, f"telemetry:{point}", zone, utc_s)
         return {"error": asked} if isinstance(asked, str) else await _page(asked, history, zone)
     except StorageError as error:
         return {"error": f"the minutes cannot be read: {error}"}
@@ -57,10 +57,11 @@ def _all(logs: tuple[str, ...], oldest_utc_s: Mapping[str, float]) -> list[str]:
     return sorted({*logs, *(log for log in oldest_utc_s if log.startswith("telemetry:"))})
 
 
-def _asked(question: Question, zone: ZoneInfo, utc_s: float) -> _Asked | str:
+def asked_of(question: Question, log: str, zone: ZoneInfo, utc_s: float) -> Asked | str:
+    """What a question about a log asks for, or what is wrong with it."""
     after = question.get("after")
     if after is not None and (type(after) is not int or not 0 <= after < 2**62):
-        return f"{after!r} is no number of a minute; more_after of the last answer would be right"
+        return f"{after!r} is no number of a row; more_after of the last answer would be right"
     edges = []
     for word, otherwise in ((question.get("since"), 0.0), (question.get("until"), float("inf"))):
         edge = otherwise if word is None else local_time.utc_s(word, zone, utc_s)
@@ -69,10 +70,10 @@ def _asked(question: Question, zone: ZoneInfo, utc_s: float) -> _Asked | str:
         edges.append(edge)
     if edges[0] >= edges[1]:
         return "--since is not before --until; nothing lies between them"
-    return _Asked(f"telemetry:{question.get('point')}", edges[0], edges[1], after)
+    return Asked(log, edges[0], edges[1], after)
 
 
-async def _page(asked: _Asked, history: History, zone: ZoneInfo) -> Answer:
+async def _page(asked: Asked, history: History, zone: ZoneInfo) -> Answer:
     after = asked.after
     first = await history.since(asked.log, asked.since_utc_s) if after is None else after + 1
     page = await history.page(asked.log, first)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import sys
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -48,6 +49,10 @@ Until = Annotated[
 End = Annotated[bool, typer.Option("--end", help="End it now.")]
 OneInstruction = Annotated[
     str, typer.Argument(metavar="ID", help="Which instruction, or how its id begins; status lists them.")
+]
+Since = Annotated[str, typer.Option(help="From when on: 24h or 45d (ago), or local, as 2026-11-01T07:00.")]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="As CSV into this file; - is the terminal.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON.")]
 out = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
@@ -241,9 +246,7 @@ def sessions(
     detail: Annotated[
         bool, typer.Option("--detail", help="Each plug-in, start, stop and change of rate, and why.")
     ] = False,
-    csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="As CSV into this file; - is the terminal.")
-    ] = None,
+    csv_file: CsvFile = None,
     config: ConfigFile = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -266,13 +269,9 @@ def sessions(
 @app.command(epilog="Example: homeflex meter boundary --since 45d --csv boundary.csv")
 def meter(
     point: Annotated[str | None, typer.Argument(help="Whose minutes; the points if left out.")] = None,
-    since: Annotated[
-        str, typer.Option(help="From when on: 24h or 45d (ago), or local, as 2026-11-01T07:00.")
-    ] = "24h",
+    since: Since = "24h",
     until: Annotated[str | None, typer.Option(help="Until before when, as --since.")] = None,
-    csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="As CSV into this file; - is the terminal.")
-    ] = None,
+    csv_file: CsvFile = None,
     config: ConfigFile = CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -289,16 +288,48 @@ def meter(
     question: Question = {"ask": "meter", "point": point, "since": since, "until": until}
     found = past.pages(lambda asked: _ask(config, asked, as_json), question)
     if csv_file:
-        try:
-            spreadsheet.write(csv_file, minute_views.rows(found))
-        except OSError as error:
-            _fail(f"{csv_file}: {error.strerror}", as_json)
+        _export(csv_file, minute_views.rows(found), as_json)
     elif as_json:
-        for piece in past.as_json(point, found):
-            typer.echo(piece, nl=False)
+        _tell(past.as_json(point, found))
     else:
-        for line in minute_views.lines(found):
-            typer.echo(line)
+        _tell(f"{line}\n" for line in minute_views.lines(found))
+
+
+@app.command("half-hours", epilog="Example: homeflex half-hours boundary --since 90d --csv settlement.csv")
+def half_hours(
+    point: Annotated[str, typer.Argument(help="Whose half-hours; `homeflex meter` lists the points.")],
+    since: Since = "48h",
+    until: Annotated[str | None, typer.Option(help="Until before when, as --since.")] = None,
+    csv_file: CsvFile = None,
+    config: ConfigFile = CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """What is settled on: the half-hours of a point as the aggregator is told them, of the last 90 days."""
+    from gateway.console import half_hour_views
+
+    if csv_file and as_json:
+        raise typer.BadParameter("--csv or --json, not both")
+    question: Question = {"ask": "half-hours", "point": point, "since": since, "until": until}
+    found = past.pages(lambda asked: _ask(config, asked, as_json), question)
+    if csv_file:
+        _export(csv_file, half_hour_views.rows(found), as_json)
+    elif as_json:
+        _tell(past.as_json(point, found, "half_hours"))
+    else:
+        _tell(f"{line}\n" for line in half_hour_views.lines(found))
+
+
+def _export(file: Path, rows: Iterable[Sequence[object]], as_json: bool) -> None:
+    try:
+        spreadsheet.write(file, rows)
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}", as_json)
+
+
+def _tell(pieces: Iterable[str]) -> None:
+    """As they come: a long answer is not held."""
+    for piece in pieces:
+        typer.echo(piece, nl=False)
 
 
 @app.command(epilog="Example: homeflex report 0193b3f0 --plot event.svg")

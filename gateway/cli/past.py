@@ -21,7 +21,7 @@ Ask = Callable[[Question], Any]
 
 
 def pages(ask: Ask, question: Question) -> Iterator[Any]:
-    """Page after page of the minutes that are asked for."""
+    """Page after page of the rows that are asked for."""
     while True:
         page = ask(question)
         yield page
@@ -30,15 +30,16 @@ def pages(ask: Ask, question: Question) -> Iterator[Any]:
         question = {**question, "after": page["more_after"]}
 
 
-def as_json(point: str, found: Iterator[Any]) -> Iterator[str]:
-    """The pages as one JSON object, piece by piece, as if it were a single page."""
+def as_json(point: str, found: Iterator[Any], rows: str = "minutes") -> Iterator[str]:
+    """The pages as one JSON object, piece by piece, as if it were a single page; `rows` is what its rows are
+    called."""
     unreadable, before = 0, "\n"
     found = itertools.chain([next(found)], found)  # a question that is refused prints nothing before
-    yield f'{{"point": {json.dumps(point)}, "minutes": ['
+    yield f'{{"point": {json.dumps(point)}, "{rows}": ['
     for page in found:
         unreadable += page["unreadable"]
-        for minute in page["minutes"]:
-            yield before + json.dumps(minute, ensure_ascii=False)
+        for row in page[rows]:
+            yield before + json.dumps(row, ensure_ascii=False)
             before = ",\n"
     yield f'\n], "more_after": null, "unreadable": {unreadable}}}\n'
 

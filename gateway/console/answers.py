@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict, get_args
 
 Verb = Literal[
     "status", "why", "override", "pause", "release", "dispatch", "opt-out", "skip-delay", "accept", "decline",
-    "keys", "soc", "sessions", "meter", "report", "charge-now",
+    "keys", "soc", "sessions", "meter", "half-hours", "report", "charge-now",
 ]  # fmt: skip
 VERBS: tuple[str, ...] = get_args(Verb)
 
@@ -20,7 +20,7 @@ class Question(TypedDict):
     release hold, 0 ends them, or `until`: a moment of the home's own time; `soc`: how full a person says the
     car is (0..1); `id`: which instruction; of skip-delay also which asset; `since` and `until`: of sessions,
     local dates or moments between which they were, `after`: the number of the last one that is known already.
-    The same of meter, where they may also be so long ago (`24h`), and `point` is whose minutes.
+    The same of meter and half-hours, where they may also be so long ago (`24h`), and `point` is whose.
     """
 
     ask: Verb
@@ -286,6 +286,39 @@ class Minutes(TypedDict):
     unreadable: int
 
 
+class HalfHourLine(TypedDict):
+    """One half-hour of a point as the aggregator is told it, [start, end) in the home's own time; energies
+    and registers in kWh, import and export apart. None: not known, or not metered. `revision` above 0: it
+    corrects the one before."""
+
+    seq: int
+    revision: int
+    start: str
+    end: str
+    settlement_date: str
+    settlement_period: int
+    import_kwh: float | None
+    export_kwh: float | None
+    import_register_start_kwh: float | None
+    import_register_end_kwh: float | None
+    export_register_start_kwh: float | None
+    export_register_end_kwh: float | None
+    method: str
+    quality: str
+    reasons: list[str]
+    coverage: float
+    edge_gap_s: float | None
+
+
+class HalfHours(TypedDict):
+    """Half-hours in the order in which they were told; see `Minutes`."""
+
+    point: str
+    half_hours: list[HalfHourLine]
+    more_after: int | None
+    unreadable: int
+
+
 class PointLine(TypedDict):
     """A point: since when minutes of it are kept, its last one, and how many the aggregator has not
     acknowledged."""
@@ -413,4 +446,16 @@ class Problem(TypedDict):
     error: str
 
 
-Answer = Status | WhyAll | Dispatch | TrustedKeys | Sessions | Minutes | Points | Report | Done | Problem
+Answer = (
+    Status
+    | WhyAll
+    | Dispatch
+    | TrustedKeys
+    | Sessions
+    | Minutes
+    | HalfHours
+    | Points
+    | Report
+    | Done
+    | Problem
+)

@@ -6,7 +6,7 @@ A half-hour gets its number there too, so one that was not saved was not told; i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import structlog
 
@@ -48,15 +48,20 @@ class HalfHours:
         found = self._minutes.half_hours(utc_s, lag_s(self._minutes.offset_s), self._since_utc_s)
         if found:
             self._minutes.settle(found, utc_s)
-            self._saving = asyncio.create_task(self._save(found), name="save half-hours")
+            self._saving = asyncio.create_task(self._save(found, utc_s), name="save half-hours")
 
     async def saved(self) -> None:
         """When what is being saved is on the disk, or could not be saved."""
         if self._saving:
             await self._saving
 
-    async def _save(self, found: Mapping[str, tuple[HalfHour, ...]]) -> None:
-        rows = [row for point, told in found.items() for row in _rows(point, told)]
+    async def _save(self, found: Mapping[str, tuple[HalfHour, ...]], utc_s: float) -> None:
+        """Under the time when they are told: a correction is as late as it came."""
+        rows = [
+            AppendRow(f"settlement:{point}", utc_s, encode(_body(row)))
+            for point, told in found.items()
+            for row in told
+        ]
         try:
             await self._records.append(rows, self._minutes.edge())
         except StorageError as error:
@@ -68,11 +73,6 @@ class HalfHours:
 def lag_s(offset_s: int) -> float:
     """How long after its end a half-hour is told: homes are spread by their offset."""
     return half_hour.SOONEST_S + (half_hour.LATEST_S - half_hour.SOONEST_S) * offset_s / 60
-
-
-def _rows(point: str, told: tuple[HalfHour, ...]) -> Iterator[AppendRow]:
-    for row in told:
-        yield AppendRow(f"settlement:{point}", row.end_utc_s, encode(_body(row)))
 
 
 def _body(row: HalfHour) -> Told:

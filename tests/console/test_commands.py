@@ -33,7 +33,8 @@ COMMANDS = _commands(typer.main.get_command(app))
 def test_these_are_the_commands() -> None:
     assert set(COMMANDS) == {
         "run", "demo", "status", "why", "override", "pause", "soc", "charge-now", "release", "config check",
-        "opt-out", "skip-delay", "sessions", "meter", "report", "dispatch", "accept", "decline", "keys",
+        "opt-out", "skip-delay", "sessions", "meter", "half-hours", "report", "dispatch", "accept", "decline",
+        "keys",
         "aggregator keys new", "aggregator keys sign", "aggregator keys publish", "aggregator send",
         "aggregator ask", "aggregator watch", "aggregator verify", "aggregator ack", "aggregator convert",
     }  # fmt: skip

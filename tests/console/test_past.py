@@ -30,6 +30,7 @@ from gateway.wire import status
 from gateway.wire.message import Part, encode
 from gateway.wire.readings import DataQuality, Flaw, MinuteReading, Source
 from gateway.wire.reception import Reception
+from gateway.wire.settlement import HalfHour, Method, settlement_period
 from tests.console.test_cli import CONFIG, Done, command
 from tests.fakes.modbus import ModbusServer, Xtherma
 from tests.faults.kill9 import Kill9
@@ -66,6 +67,32 @@ def minute(index: int) -> MinuteReading:
         limit_w=0.0 if rests else None,
         dispatch_ids=(ID,) if rests else (),
         governed_by=Governor.DISPATCH if rests else Governor.NONE,
+    )
+
+
+def half_hour(index: int, revision: int = 0) -> HalfHour:
+    """Half a kilowatt-hour; the first was told without, and corrected."""
+    start_utc_s = BEGIN_UTC_S // 1800 * 1800 - 7200 + 1800.0 * index
+    is_known = index > 0 or revision > 0
+    date, period = settlement_period(start_utc_s)
+    return HalfHour(
+        seq=0,
+        revision=revision,
+        start_utc_s=start_utc_s,
+        end_utc_s=start_utc_s + 1800,
+        settlement_date=date,
+        settlement_period=period,
+        import_ws=1_800_000 if is_known else None,
+        export_ws=None,
+        import_start_ws=1_800_000 * index,
+        import_end_ws=1_800_000 * (index + 1) if is_known else None,
+        export_start_ws=None,
+        export_end_ws=None,
+        method=Method.REGISTER,
+        quality=DataQuality.OK if index else DataQuality.ESTIMATED if is_known else DataQuality.MISSING,
+        reasons=() if index else (Flaw.EDGE,),
+        coverage=1.0,
+        edge_gap_s=4.0 if is_known else None,
     )
 
 
@@ -134,6 +161,10 @@ async def furnish(database: Path) -> None:
             box.add("telemetry:heat", reading.end_utc_s, encode(reading), 0.0)
         await outboxes.commit(box, store, 0.0)
         await store.submit(*(AppendRow("status", at, encode(body)) for at, body in told))
+        halves = [*(half_hour(index) for index in range(4)), half_hour(0, revision=1)]
+        told_utc_s = [*(half.end_utc_s + 90 for half in halves[:4]), halves[3].end_utc_s + 900]
+        rows = zip(told_utc_s, halves, strict=True)
+        await store.submit(*(AppendRow("settlement:heat", at, encode(half)) for at, half in rows))
         blob = codec.pack([codec.encode("entry", ended())])
         await store.submit(PutEvidence(ID, END_UTC_S, blob))
 
@@ -195,6 +226,33 @@ async def test_minutes_are_shown_exported_and_told_to_a_program_alike(config: Pa
     assert "MISSING restart" in shown[11]
     assert "20.00 Wh before it unseen" in shown[12]
     assert sum(ID[:8] in line for line in shown) == 30
+
+
+async def test_half_hours_are_shown_exported_and_told_to_a_program_alike(
+    config: Path, tmp_path: Path
+) -> None:
+    answer = (await homeflex(config, "half-hours", "heat", "--json")).answer
+    told = answer["half_hours"]
+    assert [half["revision"] for half in told] == [0, 0, 0, 0, 1]
+    assert [half["import_kwh"] for half in told] == [None, 0.5, 0.5, 0.5, 0.5]
+    assert (told[-1]["import_register_start_kwh"], told[-1]["import_register_end_kwh"]) == (0.0, 0.5)
+    assert (answer["more_after"], answer["unreadable"], told[0]["export_kwh"]) == (None, 0, None)
+
+    file = tmp_path / "settlement.csv"
+    assert (await homeflex(config, "half-hours", "heat", "--csv", str(file))).code == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert [row["start"] for row in rows] == [half["start"] for half in told]
+    assert [row["import_kwh"] for row in rows] == ["", "0.5", "0.5", "0.5", "0.5"]
+    assert rows[0].keys() == get_type_hints(answers.HalfHourLine).keys()
+
+    shown = (await homeflex(config, "half-hours", "heat")).out.splitlines()
+    assert len(shown) == 1 + len(told)
+    assert shown[1].endswith("MISSING edge")
+    assert shown[-1].endswith("ESTIMATED edge, correction 1")
+    few = await homeflex(config, "half-hours", "heat", "--since", told[3]["start"], "--json")
+    assert [half["seq"] for half in few.answer["half_hours"]] == [4]
+    wrong = await homeflex(config, "half-hours", "kettle")
+    assert (wrong.code, "no point 'kettle'; there are" in wrong.err) == (1, True)
 
 
 async def test_a_report_tells_all_and_why(config: Path) -> None:

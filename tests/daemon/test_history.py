@@ -183,8 +183,8 @@ async def test_minutes_are_those_of_the_time_asked_for_edges_included(tmp_path: 
         ({"point": "ev", "since": "soon"}, "'soon' is no time; 24h or 45d (ago), 2026-11-01"),
         ({"point": "ev", "since": ["24h"]}, "is no time"),
         ({"point": "ev", "since": "1h", "until": "2h"}, "--since is not before --until"),
-        ({"point": "ev", "after": -1}, "-1 is no number of a minute"),
-        ({"point": "ev", "after": True}, "True is no number of a minute"),
+        ({"point": "ev", "after": -1}, "-1 is no number of a row"),
+        ({"point": "ev", "after": True}, "True is no number of a row"),
     ],
 )
 async def test_what_makes_no_sense_is_answered_with_what_would(
