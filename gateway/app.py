@@ -23,10 +23,9 @@ from gateway.core.charging import type_in
 from gateway.core.eligibility import Home as Rules
 from gateway.core.memory import override
 from gateway.core.model import Asset, Governor, Override, Plan, Reason, Snapshot
-from gateway.daemon import documents, outbox
+from gateway.daemon import documents
 from gateway.daemon.alone import NotAlone, alone
-from gateway.daemon.budget import make_room
-from gateway.daemon.chance import SEED, draw_of, new_seed
+from gateway.daemon.chance import Drawn, draw_of
 from gateway.daemon.charge_sessions import ChargeSessions
 from gateway.daemon.clock import BUILT_UTC_S, Clock, Trust
 from gateway.daemon.config import Config, ConfigError
@@ -36,6 +35,7 @@ from gateway.daemon.fleet import Fleet
 from gateway.daemon.half_hours import HalfHours
 from gateway.daemon.history import History
 from gateway.daemon.home import Home
+from gateway.daemon.keeper import DAY_S, EDGE_S, Keeper
 from gateway.daemon.keys import Keys
 from gateway.daemon.limits import limits_of
 from gateway.daemon.log import set_up_log
@@ -45,10 +45,10 @@ from gateway.daemon.notify import Notify
 from gateway.daemon.outbox import Outbox
 from gateway.daemon.post import Post, subscriptions
 from gateway.daemon.recollection import Recollection
-from gateway.daemon.records import EVENT_LOG, STATUS_LOG, Records
+from gateway.daemon.records import Records
 from gateway.daemon.rpc import Rpc
 from gateway.daemon.sections import UplinkSection
-from gateway.daemon.store import DropEvidence, DropRows, PutMeta, StorageError, Store
+from gateway.daemon.store import Store
 from gateway.daemon.uplink import Tls, Uplink, UplinkSettings, Will
 from gateway.daemon.windows import Windows
 from gateway.files import DATABASE, read, read_keys, read_password, root
@@ -56,17 +56,12 @@ from gateway.giving_back import give_back, held_by, open_driver
 from gateway.wire.event import EventKind, Severity
 from gateway.wire.keys import KeyRing
 from gateway.wire.message import encode
-from gateway.wire.moment import moment_of
 from gateway.wire.state import Presence, State
 
 log = structlog.get_logger()
 
 TAKEN_BACK_S = 3600.0  # how long an override at the device itself lasts; the household may end or lengthen it
 STAYS_ON_LEASE_S = 900.0  # a device that falls back alone within this is left as it is at a stop
-DAY_S = 86_400.0  # weekly times are laid out for nine days, anew each day
-EDGE_S = 1.0  # a minute waits for the disk at most so long
-ROOM_EVERY_S = 60.0  # that the disk holds no more than it may is looked at, and after each failure
-MINUTES_KEPT_S, STATUSES_KEPT_S = 45 * DAY_S, 90 * DAY_S
 WRITER_SLOW_S = 60.0  # a disk that has not answered for so long is not alive
 TURN_SLOW_S = 10.0  # nor is a loop that has not turned
 FIXED = ("site", "paths", "uplink", "clock")  # sections that only a restart changes
@@ -116,7 +111,8 @@ class Daemon:
         self.home = home = Home(config, clock.monotonic_s)
         home.memory = self._recollection.memory(clock)
         self.windows = Windows(saved.meta.get("windows"))
-        offset_s = self._offset_s()
+        self.drawn = Drawn(store)
+        offset_s = self._offset_s
         self.minutes = Minutes(home, self.outbox, clock, self.windows, offset_s, saved.meta)
         self.half_hours = HalfHours(self.minutes, self.records, clock)
         self.sessions = ChargeSessions(saved, store, clock)
@@ -124,6 +120,18 @@ class Daemon:
         self.keys = Keys(config.site.id, root(config), keys, saved.meta, store.submit, self.records, clock)
         self.desk = Desk(home, self.rules, self.keys.ring, self.records, clock, self.windows, entries)
         self.post = Post(config.site.id, self._boot, store, self.outbox, self.records, clock)
+        self.keeper = Keeper(
+            home,
+            self.minutes,
+            self.half_hours,
+            self.sessions,
+            self._recollection,
+            self.drawn,
+            self.outbox,
+            self.records,
+            store,
+            clock,
+        )
         self.rpc = Rpc(
             config.site.id,
             self.keys.ring,
@@ -140,13 +148,9 @@ class Daemon:
         self._notify = Notify()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        self._seed = saved.meta.get(SEED) or new_seed()
         self._limits_s = float("-inf")
         self._alive_s = float("-inf")
         self._trusted = clock.trusted
-        self._failure = store.failure
-        self._edge_behind = self._seed_behind = False
-        self._lost = 0
         self._limited: frozenset[str] = frozenset()
         self._taken = {o.asset: o for o in home.memory.overrides}
         self._take_reporting()
@@ -164,6 +168,7 @@ class Daemon:
         self.windows.save = self._store.submit
         self.desk.act = self.loop.act
         self.desk.acknowledge = self.post.acknowledge
+        self.keeper.runs_instruction = self.desk.runs_instruction
         self.post.on_dispatch = self.desk.message
         self.keys.acknowledge = self.post.acknowledge
         self.rpc.acknowledge = self.post.acknowledge
@@ -200,7 +205,7 @@ class Daemon:
         """Until the first signal; a second one aborts."""
         self._take_signals()
         self._tell_start()
-        await self._keep_seed()
+        await self.drawn.keep(EDGE_S)
         self._lay_out_limits()
         answers = Answers(
             self.home,
@@ -221,8 +226,8 @@ class Daemon:
             deciding = group.create_task(self._decide(), name="loop")
             tasks = [
                 group.create_task(self._look(), name="look"),
-                group.create_task(self._keep(), name="keep"),
-                group.create_task(self._keep_room(), name="keep room"),
+                group.create_task(self.keeper.run(), name="keep"),
+                group.create_task(self.keeper.keep_room(), name="keep room"),
                 group.create_task(self._reload_when_asked(), name="reload"),
                 group.create_task(self.post.run(), name="post"),
             ]
@@ -252,13 +257,9 @@ class Daemon:
         ]
         if missed := await give_back(self.fleet, self.home, endless):
             log.error("not given back at the stop", devices=missed)
-        await self._close_minutes()
-        self.outbox.flush()
-        self._recollection.save(self.home.memory, self.clock, now=True)
-        self.sessions.keep(now=True)
-        await self._commit()
+        await self.keeper.close()
         await self.post.stop()
-        await self._commit()
+        await self.keeper.commit()
         if uplink:
             await uplink.close()
         log.info("stopped")
@@ -314,82 +315,11 @@ class Daemon:
             self._look_at_clock()
             if self.clock.monotonic_s() - self._limits_s > DAY_S:
                 self._lay_out_limits()
-                self._drop_old_rows()
-                self.sessions.drop_old()
+                self.keeper.drop_old()
             self.keys.look()
             self._describe()
             self._feed_watchdog()
             await asyncio.sleep(1.0)
-
-    async def _keep(self) -> None:
-        while True:
-            await self._close_minutes()
-            self.half_hours.look()
-            if self._edge_behind:
-                await self._save_edge()
-            if self._seed_behind:
-                await self._keep_seed()
-            self.outbox.eager = any(e.is_open and e.is_decided for e in self.desk.book.current.values())
-            await self._commit()
-            self._recollection.save(self.home.memory, self.clock)
-            self.sessions.keep()
-            self._tell_storage()
-            await asyncio.sleep(min(1.0, self.minutes.wait_s() + 0.01))
-
-    async def _close_minutes(self) -> None:
-        """Minutes that have ended: first the edge is safe, then they go; without a disk all the same."""
-        if not self.minutes.cut():
-            return
-        await self._save_edge()
-        self.minutes.put()
-        self.records.wake()
-
-    async def _save_edge(self) -> None:
-        """What the next run needs of the minutes that were sent; until the disk takes it, each time anew."""
-        edge = list(self.minutes.edge())
-        if not edge:
-            return
-        saving = self._store.submit(*edge)
-        await asyncio.wait([saving], timeout=EDGE_S)
-        self._edge_behind = not saving.done() or saving.exception() is not None
-
-    def _tell_storage(self) -> None:
-        """A disk that fails is told once it works again: no event can be saved before."""
-        failure, self._failure = self._failure, self._store.failure
-        if failure and not self._failure:
-            text = f"what was to be saved is saved again; it could not be: {failure}"
-            self.records.event(EventKind.STORAGE, text, Severity.ALARM)
-        lost, self._lost = self._lost, self.outbox.dropped_rows + self.outbox.unreadable_packs
-        if self._lost > lost:
-            text = "rows that the disk did not take had no room any more, or stored ones cannot be read"
-            self.records.event(EventKind.STORAGE, text, Severity.ALARM, count=self._lost - lost)
-
-    def _drop_old_rows(self) -> None:
-        """Rows leave by age, while it is known how old they are (contract: the ack)."""
-        if self.clock.trusted:
-            kept_s = dict.fromkeys(self.minutes.logs(), MINUTES_KEPT_S)
-            kept_s |= dict.fromkeys((*self.minutes.settlement_logs(), STATUS_LOG, EVENT_LOG), STATUSES_KEPT_S)
-            utc_s = self.clock.utc_s()
-            self._store.submit(*(DropRows(name, utc_s - age_s) for name, age_s in kept_s.items()))
-            self._store.submit(DropEvidence(utc_s - STATUSES_KEPT_S))
-
-    async def _keep_room(self) -> None:
-        """The disk holds no more than it may: what is oldest goes."""
-        while True:
-            if self.clock.trusted:  # else nobody knows how old what is
-                with contextlib.suppress(StorageError):
-                    most_bytes = self.home.config.paths.most_mb * 1_000_000
-                    self._tell_dropped(await make_room(self._store, most_bytes, self.clock.utc_s()))
-            await asyncio.sleep(ROOM_EVERY_S if self._store.failure is None else outbox.RETRY_S)
-
-    def _tell_dropped(self, dropped: dict[str, float]) -> None:
-        for kind, before_utc_s in dropped.items():
-            text = f"the disk is full: {kind} before {moment_of(before_utc_s)} was dropped"
-            log.warning(text)
-            self.records.event(EventKind.STORAGE, text, Severity.WARNING)
-
-    async def _commit(self) -> None:
-        await outbox.commit(self.outbox, self._store, self.clock.monotonic_s(), self.minutes.edge)
 
     def _look_at_clock(self) -> None:
         step = self.clock.check()
@@ -406,7 +336,7 @@ class Daemon:
 
     def _lay_out_limits(self) -> None:
         self._limits_s = self.clock.monotonic_s()
-        self.home.limits = limits_of(self.home.config, self.clock.utc_s(), draw_of(self._seed))
+        self.home.limits = limits_of(self.home.config, self.clock.utc_s(), draw_of(self.drawn.seed))
 
     def _describe(self) -> None:
         self.post.describe()
@@ -510,14 +440,14 @@ class Daemon:
         )
 
     def _act_on_memory(self) -> None:
-        self._recollection.save(self.home.memory, self.clock, now=True)
+        self.keeper.remember()
         self.loop.turn()
 
     def _device_event(self, device: str, event: DeviceEvent) -> None:
         asset = next((a.id for a in self.home.config.assets if a.control == device), None)
         if event.kind == TAKEN_BACK and asset:
             self._take_back(asset, TAKEN_BACK_S, f"taken back by the household at the device: {event.text}")
-            self._recollection.save(self.home.memory, self.clock, now=True)
+            self.keeper.remember()
             self.loop.wake()
             return
         self.records.event(
@@ -536,33 +466,17 @@ class Daemon:
 
     # --- made from the configuration --------------------------------------------------------------------
 
+    @property
     def _offset_s(self) -> int:
-        """The second at which minutes end: as configured, else drawn once for this home."""
+        """The second at which minutes end: as configured, else as drawn."""
         configured = self.home.config.reporting.offset_s
-        if configured is not None:
-            return configured
-        if saved := self._store.saved.meta.get("offset"):
-            return int(saved)
-        drawn = SystemRandom().randrange(60)
-        self._store.submit(PutMeta("offset", str(drawn).encode()))
-        return drawn
+        return self.drawn.offset_s if configured is None else configured
 
     def _take_reporting(self) -> None:
         """How minutes are cut and sent from now on; one of 1 to 119 s joins an old grid and a new one."""
         self.outbox.bundle = self.home.config.reporting.bundle
-        self.minutes.offset_s = self._offset_s()
+        self.minutes.offset_s = self._offset_s
         self.outbox.flush()
-
-    async def _keep_seed(self) -> None:
-        """What the delays of schedules are drawn from is on the disk before it is used. A disk that does not
-        take it keeps nobody from charging: it is tried again, and a start before that draws anew."""
-        if self._store.saved.meta.get(SEED):
-            return
-        saving, was_behind = self._store.submit(PutMeta(SEED, self._seed)), self._seed_behind
-        await asyncio.wait([saving], timeout=EDGE_S)
-        self._seed_behind = not saving.done() or saving.exception() is not None
-        if self._seed_behind and not was_behind:
-            log.error("the seed of random delays is not saved yet")
 
     def _uplink(self) -> Uplink | None:
         section, site = self.home.config.uplink, self.home.config.site.id

@@ -190,7 +190,7 @@ def test_a_library_is_imported_in_few_named_places(library: str) -> None:
         },
         "pymodbus": {"drivers.modbus"},
         "joserfc": {"gateway.wire"},
-        "sqlite3": {"gateway.daemon.store"},
+        "sqlite3": {"gateway.daemon.store", "gateway.daemon.database", "gateway.daemon.table"},
         "typer": {"gateway.cli"},
         "iotcore": {"gateway.demo"},
         "h11": {"drivers.plugs"},

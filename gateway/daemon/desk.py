@@ -106,6 +106,10 @@ class Desk:
         self._arrivals: list[_Arrival] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def runs_instruction(self) -> bool:
+        """Whether an instruction is open and decided: its rows are wanted at once."""
+        return any(entry.is_open and entry.is_decided for entry in self.book.current.values())
+
     # --- messages ---------------------------------------------------------------------------------------
 
     def message(self, inbound: Inbound) -> None:

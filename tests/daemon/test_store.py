@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.daemon import database, table
 from gateway.daemon import store as store_module
 from gateway.daemon.change import (
     AppendRow,
@@ -29,7 +30,7 @@ from gateway.daemon.change import (
     PutPack,
     StorageError,
 )
-from gateway.daemon.store import Store, open_file
+from gateway.daemon.store import Store
 from tests.faults import forgetful_disk
 from tests.faults.counters import syscalls_of
 from tests.faults.forgetful_disk import Disk, Moment
@@ -110,7 +111,7 @@ async def test_rows_older_than_told_are_dropped_and_no_others(path: Path) -> Non
 
 
 async def test_a_log_never_holds_more_than_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "KEEP_SEQS", 10)
+    monkeypatch.setattr(table, "KEEP_SEQS", 10)
     async with Store.open(path) as store:
         await asyncio.gather(*(store.submit(AppendRow("status", float(n), b"")) for n in range(25)))
         assert [p.first_seq for p in await store.rows("status", 1)] == list(range(16, 26))
@@ -221,7 +222,7 @@ async def test_a_submission_no_one_waits_for_any_longer_is_saved_all_the_same(pa
 async def test_a_full_disk_is_an_answer_and_space_again_is_enough(path: Path) -> None:
     async with Store.open(path) as store:
         await store.submit(PutEntry("before", b"1"))
-        with _no_file_longer_than(store_module.LOG_BYTES + 4096):
+        with _no_file_longer_than(database.LOG_BYTES + 4096):
             with pytest.raises(StorageError, match="not saved"):
                 await store.submit(PutEntry("big", bytes(2 << 20)), AppendRow("status", 1.0, b""))
             assert store.failure is not None
@@ -330,9 +331,9 @@ def _check_power_cut(moment: Moment, draw: random.Random, path: Path) -> None:
     marked = {mark for mark in moment.marks if mark != "open"}
     for files in moment.leavings(draw, 1):
         forgetful_disk.lay_out(files, path.parent)
-        database, saved = open_file(path)
-        rows = database.execute("select first_seq, blob from row where log = 'status'").fetchall()
-        database.close()
+        opened, saved = database.open_file(path)
+        rows = opened.execute("select first_seq, blob from row where log = 'status'").fetchall()
+        opened.close()
         numbers = {blob.decode() for _, blob in rows}
         assert saved.damaged is None
         assert saved.entries.keys() == numbers
