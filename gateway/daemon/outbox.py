@@ -22,7 +22,7 @@ HEADS_MAX_S = 900.0  # what was sent and acknowledged is written at least so oft
 RETRY_S = 30.0  # after a failed commit or read
 BACKFILL_EVERY_S = 0.2  # at most 5 messages a second
 LIVE_ROWS = 256  # in one message
-FETCH_PACKS = 5  # 75 minutes
+FETCH_PACKS = 8  # two hours: two messages of minutes
 
 
 @dataclass(frozen=True, slots=True)

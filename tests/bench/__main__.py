@@ -21,9 +21,10 @@ from tests.bench import deciding, fleet, latency, report, rest
 from tests.bench.aggregator import listening
 from tests.fakes.authority import Authority
 from tests.fakes.mosquitto import PROGRAM, Mosquitto
+from tests.portfolio import table as portfolio
 
 INVALID = 3
-PARTS = ("home", "fleet")
+PARTS = ("home", "fleet", "portfolio")
 # Lives of the daemon; seconds until it is at rest; seconds it is then watched; hours of hurried clocks.
 # A minute is held in memory for up to 15 min, so only the long run sees all that goes to the disk.
 LENGTHS = {
@@ -39,7 +40,9 @@ def main() -> int:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", dest="length", action="store_const", const="quick", default="usual")
     length.add_argument("--long", dest="length", action="store_const", const="long")
-    parser.add_argument("--only", choices=PARTS, help="one part: the daemon of one home, or a fleet's broker")
+    parser.add_argument(
+        "--only", choices=PARTS, help="one part: the daemon of one home, a fleet's broker, a portfolio's sum"
+    )
     parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), metavar="FILE")
     asked = parser.parse_args()
     if PROGRAM is None:
@@ -48,15 +51,19 @@ def main() -> int:
     told: dict[str, Any] = {}
     code = 0
     with tempfile.TemporaryDirectory(prefix="homeflex-bench-") as folder:
-        if asked.only != "fleet":
+        if asked.only in (None, "home"):
             run = asyncio.run(measure(Path(folder), *LENGTHS[asked.length]))
             told |= report.document(run)
             print(report.text(run), end="\n\n")
             code = 0 if report.is_valid(run) else INVALID
-        if asked.only != "home":
+        if asked.only in (None, "fleet"):
             many = asyncio.run(fleet.measure(Path(folder), fleet.SCALES[asked.length]))
             told["fleet"] = {"machine": machine(), **fleet.document(many)}
             print(f"a fleet; {machine()}\n\n{fleet.text(many)}", end="\n\n")
+    if asked.only in (None, "portfolio"):
+        sums = portfolio.measure("quick" if asked.length == "quick" else "usual")
+        told["portfolio"] = {"machine": machine(), **portfolio.document(sums)}
+        print(f"a portfolio's sum, each second; {machine()}\n\n{portfolio.text(sums)}", end="\n\n")
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(told, indent=1) + "\n")
     print(f"every timing: {asked.json}")
