@@ -47,6 +47,7 @@ class Meter:
     open: Open
     tracks: tuple[Track, Track] = (Track(), Track())  # import, export
     seen_s: float | None = None  # the last usable sample
+    every_s: float | None = None  # between it and the one before
     power_w: float | None = None
     speaks_until_s: float = -math.inf
     last_w: float | None = None
@@ -97,6 +98,7 @@ def absorbed(meter: Meter, sample: Sample) -> Meter:
         open=row,
         tracks=tracks,
         seen_s=sample.at_s,
+        every_s=None if meter.seen_s is None else sample.at_s - meter.seen_s,
         power_w=_power_w(meter, sample),
         speaks_until_s=sample.at_s + meter.spec.fresh_s,
         last_w=sample.power_w if says_power else meter.last_w,

@@ -33,7 +33,7 @@ from gateway.core.track import SIGNS, Told, booked, both, reborn, register_at
 
 __all__ = [
     "HOLD_S", "SIGNS", "WAITING", "Anchor", "Cause", "Flowed", "Grade", "Meter", "Reading", "Sample",
-    "Source", "Spec", "begin", "cut", "due_s", "feed", "flowed", "flowed_ws", "resume",
+    "Source", "Spec", "begin", "cut", "due_s", "end_s", "feed", "flowed", "flowed_ws", "resume",
 ]  # fmt: skip
 
 ENOUGH = 0.9  # the share of an interval that samples must speak for to be OK
@@ -88,13 +88,14 @@ def feed(meter: Meter, sample: Sample) -> Meter:
 def cut(meter: Meter, now_s: float, anchor: Anchor, offset_s: int) -> tuple[Meter, tuple[Reading, ...]]:
     """Every interval whose end has passed, each once, in order; lost ones at most `BATCH` at a time.
 
-    An end waits `spec.wait_s` for a later sample. Until the clock has been trusted once nothing is told; of
-    more than `WAITING` intervals the oldest are lost. A step of the clock or a new offset is joined by one
-    interval (`regrid`) of at most 119 s; minutes a clock skips are MISSING; a step back that cannot be
-    joined breaks the series: the next `start` is not the last `end`, and the log needs a new stream.
+    An end waits `spec.wait_s` for a later sample, if one may come so soon. Until the clock has been trusted
+    once nothing is told; of more than `WAITING` intervals the oldest are lost. A step of the clock or a new
+    offset is joined by one interval (`regrid`) of at most 119 s; minutes a clock skips are MISSING; a step
+    back that cannot be joined breaks the series: the next `start` is not the last `end`, and the log needs a
+    new stream.
     """
     meter = _retimed(meter, anchor, offset_s)
-    while (edge := _next_edge(meter))[0] + meter.spec.wait_s <= now_s:
+    while (edge := _next_edge(meter))[0] + _wait_s(meter, edge[0]) <= now_s:
         meter = _closed(meter, *edge, None)
     if not meter.anchor.trusted:
         return replace(meter, due=_few(meter.due)), ()
@@ -104,8 +105,15 @@ def cut(meter: Meter, now_s: float, anchor: Anchor, offset_s: int) -> tuple[Mete
 
 def due_s(meter: Meter) -> float:
     """When `cut` will have something to give, if nothing else happens; -inf: it has already."""
-    can_be_told = meter.due and meter.anchor.trusted
-    return -math.inf if can_be_told else _next_edge(meter)[0] + meter.spec.wait_s
+    if meter.due and meter.anchor.trusted:
+        return -math.inf
+    edge_s = end_s(meter)
+    return edge_s + _wait_s(meter, edge_s)
+
+
+def end_s(meter: Meter) -> float:
+    """Where the open interval ends."""
+    return _next_edge(meter)[0]
 
 
 def flowed_ws(meter: Meter, at_s: float) -> float | None:
@@ -124,6 +132,14 @@ def flowed(meter: Meter, at_s: float) -> Flowed | None:
     flow_ws = flowed_ws(meter, at_s)
     by_register = any(track.read_ws is not None for track in meter.tracks)
     return None if flow_ws is None else Flowed(flow_ws, by_register)
+
+
+def _wait_s(meter: Meter, edge_s: float) -> float:
+    """How long an end waits for a later sample: not at all where, by the last two, none comes so soon."""
+    wait_s = meter.spec.wait_s
+    if meter.seen_s is None or meter.every_s is None:
+        return wait_s
+    return wait_s if meter.seen_s + meter.every_s <= edge_s + wait_s else 0.0
 
 
 # --- intervals: where they end, and what follows -----------------------------------------------------

@@ -94,7 +94,7 @@ class Spec:
     """What is known of a point beforehand.
 
     `max_w` is the most that can flow either way; `fresh_s` how long a sample speaks for (two periods
-    of its source); `wait_s` how long an interval's end waits for a later sample; `resolution_ws` the
+    of its source); `wait_s` how long an interval's end waits for a later sample at most; `resolution_ws` the
     step of its registers (None: learnt).
     """
 

@@ -34,7 +34,7 @@ class Unreadable(Exception):
 RECORDS: dict[str, tuple[int, Any]] = {
     "memory": (18, Memory),
     "entry": (6, Entry),
-    "meter": (2, Meter),
+    "meter": (3, Meter),
     "ledger": (1, Ledger),
     "chargeSession": (1, ChargeSession),
 }
@@ -177,6 +177,11 @@ def _with_shift(body: Any) -> Any:
     return {**body, "tracks": [{**track, "shift_ws": 0} for track in body["tracks"]]}
 
 
+def _with_rhythm(body: Any) -> Any:
+    """Before it was known how often a meter is heard."""
+    return {**body, "every_s": None}
+
+
 def _each_asset(body: Any, **new: Any) -> Any:
     """The memory with new fields in what it knows of each asset."""
     return {**body, "assets": [[id_, {**asset, **new}] for id_, asset in body["assets"]]}
@@ -215,6 +220,7 @@ UPGRADES: dict[tuple[str, int], Callable[[Any], Any]] = {
     ("entry", 4): _with_delays_of_its_own,
     ("entry", 5): _with_evidence,
     ("meter", 1): _with_shift,
+    ("meter", 2): _with_rhythm,
 }
 """Name and version of a record of an earlier program -> its body as the next version would have it."""
 
@@ -250,13 +256,15 @@ def decode(name: str, blob: bytes) -> Any:
         raise Unreadable(f"{name}: {error}") from error
 
 
-def pack(blobs: Iterable[bytes], words: bytes = b"") -> bytes:
+def pack(blobs: Iterable[bytes], words: bytes = b"", quantum: int = 1) -> bytes:
     """Several blobs in one, compressed: a quarter-hour of minutes is mostly the same words.
 
-    `words` are those a short pack is known to consist of, the commonest last.
+    `words` are those a short pack is known to consist of, the commonest last. The size is a multiple of
+    `quantum`: a record that is written often costs the disk least where it keeps its size.
     """
     deflater = zlib.compressobj(6, zdict=words)
-    return deflater.compress(b"".join(_LENGTH.pack(len(b)) + b for b in blobs)) + deflater.flush()
+    packed = deflater.compress(b"".join(_LENGTH.pack(len(b)) + b for b in blobs)) + deflater.flush()
+    return packed + bytes(-len(packed) % quantum)
 
 
 def unpack(packed: bytes, words: bytes = b"", most: int = BLOB_MAX) -> list[bytes]:

@@ -89,11 +89,10 @@ def _sync(path: Path) -> None:
 
 
 def load_ballast(path: Path) -> None:
-    """Keep some room of the disk, if there is plenty; half of it is none."""
-    disk = os.statvfs(path.parent)
-    if disk.f_bavail * disk.f_frsize <= 2 * BALLAST_BYTES:
+    """Keep some room of the disk, once there is plenty; half of it is none."""
+    ballast, disk = _beside(path, "-ballast"), os.statvfs(path.parent)
+    if ballast.exists() or disk.f_bavail * disk.f_frsize <= 2 * BALLAST_BYTES:
         return
-    ballast = _beside(path, "-ballast")
     try:
         handle = os.open(ballast, os.O_CREAT | os.O_RDWR, 0o600)
         try:

@@ -161,8 +161,8 @@ class Minutes:
             if not point.meter.due:
                 point.forget_notes()
         # All points' minutes go in one message: the first to be cut waits for the others, 1.5 s at most.
-        edges_s = [metering.due_s(p.meter) - p.meter.spec.wait_s for p in self._points.values()]
-        is_whole = min(edges_s, default=math.inf) > anchor.mono_s
+        ends_s = [metering.end_s(point.meter) for point in self._points.values()]
+        is_whole = min(ends_s, default=math.inf) > anchor.mono_s
         return is_whole and any(point.ready for point in self._points.values())
 
     def edge(self) -> Iterable[PutMeta]:

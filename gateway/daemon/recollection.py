@@ -17,6 +17,7 @@ from gateway.daemon.store import PutMeta, Saved, Store
 
 log = structlog.get_logger()
 
+QUANTUM = 448  # bytes: twice that fits a page of the database
 EVERY_S = 5.0  # between two savings of a memory that changed
 UTC_EVERY_S = 3600.0
 TOLD_EVERY_S = 900.0  # a quarter of the gap after which a car may be another, and of a backup heater's hour
@@ -41,8 +42,9 @@ class Recollection:
         if blob is None:
             return Memory(at_s=clock.monotonic_s())
         try:
-            memory: Memory = codec.decode("memory", blob)
-        except codec.Unreadable as error:
+            (record,) = (blob,) if blob.startswith(b"[") else codec.unpack(blob)  # as it was, or packed
+            memory: Memory = codec.decode("memory", record)
+        except (codec.Unreadable, ValueError) as error:
             log.error("memory of the earlier run cannot be read", error=str(error))
             return Memory(at_s=clock.monotonic_s())
         return resume(memory, clock.monotonic_s(), self._elapsed_s(clock))
@@ -62,7 +64,7 @@ class Recollection:
         if not now and (elapsed_s < EVERY_S or (gist == self._gist and elapsed_s < UTC_EVERY_S)):
             return
         self._gist, self._saved_s = gist, clock.monotonic_s()
-        changes = [PutMeta("memory", codec.encode("memory", memory))]
+        changes = [PutMeta("memory", codec.pack([codec.encode("memory", memory)], quantum=QUANTUM))]
         if clock.trusted:
             changes.append(PutMeta("utc", json.dumps(clock.utc_s()).encode()))
             changes.append(PutMeta("memoryUtc", json.dumps(clock.utc_s()).encode()))

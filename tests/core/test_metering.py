@@ -21,6 +21,7 @@ from gateway.core.metering import (
     begin,
     cut,
     due_s,
+    end_s,
     feed,
     flowed,
     flowed_ws,
@@ -58,6 +59,30 @@ def test_the_first_minute_after_a_step_of_the_clock_is_ok_only_with_its_own_ener
     told = [r for r in shell.readings if r.energy_ws and r.energy_ws > 360 * 60 + 100]
     assert [(r.energy_ws, r.quality) for r in told] == [(360 * 70, Grade.ESTIMATED)]
     assert Cause.EDGE in told[0].reasons
+
+
+@pytest.mark.parametrize(
+    ("every_s", "first_s", "wait_s"),
+    [(1.0, 0.25, 1.5), (10.0, 2.0, 0.0), (10.0, 0.5, 1.5), (60.0, 30.0, 0.0)],
+)
+def test_an_end_waits_only_where_a_sample_may_come_in_time(
+    every_s: float, first_s: float, wait_s: float
+) -> None:
+    """By the rhythm of the last two: seconds after noon 60 k + `first_s` are among the samples."""
+    shell = Shell.start()
+    at_s = first_s
+    while at_s < 120 - 1e-9:
+        shell.say(1000.0 + at_s, power_w=100.0)
+        at_s += every_s
+    assert due_s(shell.meter) == 1120.0 + wait_s
+    assert end_s(shell.meter) == 1120.0
+
+
+def test_a_meter_that_is_late_is_waited_for() -> None:
+    shell = Shell.start()
+    for at_s in (50, 51, 52):
+        shell.say(1000.0 + at_s, power_w=100.0)
+    assert due_s(shell.meter) == 1061.5
 
 
 def test_a_steady_minute_is_plainly_ok() -> None:
