@@ -47,7 +47,7 @@ class Meter:
     open: Open
     tracks: tuple[Track, Track] = (Track(), Track())  # import, export
     seen_s: float | None = None  # the last usable sample
-    every_s: float | None = None  # between it and the one before
+    every_s: float | None = None  # between two samples, as of late
     power_w: float | None = None
     speaks_until_s: float = -math.inf
     last_w: float | None = None
@@ -98,7 +98,7 @@ def absorbed(meter: Meter, sample: Sample) -> Meter:
         open=row,
         tracks=tracks,
         seen_s=sample.at_s,
-        every_s=None if meter.seen_s is None else sample.at_s - meter.seen_s,
+        every_s=_every_s(meter, sample),
         power_w=_power_w(meter, sample),
         speaks_until_s=sample.at_s + meter.spec.fresh_s,
         last_w=sample.power_w if says_power else meter.last_w,
@@ -106,6 +106,13 @@ def absorbed(meter: Meter, sample: Sample) -> Meter:
         doubted=is_doubted,
         silence=(),
     )
+
+
+def _every_s(meter: Meter, sample: Sample) -> float | None:
+    """A device that speaks twice in a moment does not speak so often."""
+    if meter.seen_s is None:
+        return None
+    return max(sample.at_s - meter.seen_s, (meter.every_s or 0.0) / 2)
 
 
 def flows_at(meter: Meter, at_s: float, later: Sample | None) -> tuple[float, float]:

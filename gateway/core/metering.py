@@ -135,7 +135,7 @@ def flowed(meter: Meter, at_s: float) -> Flowed | None:
 
 
 def _wait_s(meter: Meter, edge_s: float) -> float:
-    """How long an end waits for a later sample: not at all where, by the last two, none comes so soon."""
+    """How long an end waits for a later sample: not at all where, by its rhythm, none comes so soon."""
     wait_s = meter.spec.wait_s
     if meter.seen_s is None or meter.every_s is None:
         return wait_s

@@ -60,6 +60,8 @@ class Keeper:
         self._records = records
         self._store = store
         self._clock = clock
+        self._minute_ended = asyncio.Event()
+        minutes.wake = self._minute_ended.set
         self._edge_behind = False
         self._failure = store.failure
         self._lost = 0
@@ -67,6 +69,7 @@ class Keeper:
     async def run(self) -> None:
         """Keep, until cancelled."""
         while True:
+            self._minute_ended.clear()
             await self._close_minutes()
             self._half_hours.look()
             if self._edge_behind:
@@ -77,7 +80,9 @@ class Keeper:
             self._recollection.save(self._home.memory, self._clock)
             self._sessions.keep()
             self._tell_storage()
-            await asyncio.sleep(min(1.0, self._minutes.wait_s() + 0.01))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(1.0, self._minutes.wait_s() + 0.01)):
+                    await self._minute_ended.wait()
 
     async def keep_room(self) -> None:
         """Hold no more than is allowed, until cancelled: what is oldest goes."""

@@ -10,7 +10,7 @@ minutes nobody else holds yet. So a crash neither loses a minute nor tells its e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -93,6 +93,7 @@ class Minutes:
         saved: Mapping[str, bytes],
     ) -> None:
         self.offset_s = offset_s
+        self.wake: Callable[[], None] = lambda: None  # a minute's end is known, before `wait_s` is over
         self._home = home
         self._outbox = outbox
         self._clock = clock
@@ -136,6 +137,8 @@ class Minutes:
                 point.meter = metering.feed(point.meter, sample)
                 if point.meter.anchor.trusted:
                     point.ledger = half_hour.read(point.ledger, point.meter)
+                    if point.meter.due:
+                        self.wake()
 
     def note(self, snapshot: Snapshot, plan: Plan) -> None:
         """Who governs from now on, and how full cars are."""

@@ -78,6 +78,15 @@ def test_an_end_waits_only_where_a_sample_may_come_in_time(
     assert end_s(shell.meter) == 1120.0
 
 
+def test_a_device_that_speaks_twice_in_a_moment_is_not_waited_for() -> None:
+    shell = Shell.start()
+    for at_s in (31.0, 41.0, 51.0, 51.2):
+        shell.say(1000.0 + at_s, power_w=100.0)
+    assert due_s(shell.meter) == 1060.0 + 1.5, "it may speak at 61.2"
+    shell.say(1056.9, power_w=100.0)
+    assert due_s(shell.meter) == 1060.0
+
+
 def test_a_meter_that_is_late_is_waited_for() -> None:
     shell = Shell.start()
     for at_s in (50, 51, 52):
