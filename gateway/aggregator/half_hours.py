@@ -78,14 +78,16 @@ def faults(rows: Sequence[HalfHour]) -> Iterator[str]:
 def against(rows: Sequence[HalfHour], minutes: Sequence[Minute]) -> Iterator[str]:
     """Ends whose register is not between those of the two minutes around them (minutes in order of time).
 
-    Only of points that do not export: of others the minutes' registers may go either way in between.
+    Only of points without an export register: of others what the minutes tell, import less export, may go
+    either way in between.
     """
     sure = [(minute.end_utc_s, minute.register_kwh) for minute in minutes if minute.quality == "OK"]
     ends = [end_utc_s for end_utc_s, _ in sure]
     for row in {row.start_utc_s: row for row in rows}.values():
         imported, exported = row.ends
         at = bisect.bisect_left(ends, row.end_utc_s)
-        if imported is None or exported or "counterReset" in row.reasons or not 0 < at < len(sure):
+        is_plain = exported is None and "counterReset" not in row.reasons
+        if imported is None or not is_plain or not 0 < at < len(sure):
             continue
         (before_utc_s, low), (after_utc_s, high) = sure[at - 1 : at + 1]
         is_near = after_utc_s - before_utc_s < 120

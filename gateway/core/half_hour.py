@@ -17,7 +17,7 @@ LENGTH_S = 1800.0
 SOONEST_S, LATEST_S = 90.0, 300.0  # after its end a half-hour is told
 CORRECTED_S = 86_400.0  # after its end it may be corrected
 KEPT_S = 45 * 86_400.0  # of half-hours that were never told, as of minutes
-SHARP_S = HOLD_S  # an edge further from any read makes a half-hour ESTIMATED
+SHARP_S = HOLD_S  # an edge further from one of the reads around it makes a half-hour ESTIMATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One direction at :00 or :30, and how far from it the nearest read was (s)."""
+    """One direction at :00 or :30, and how far from it the further of the two reads around it was (s; 0: it
+    was read then)."""
 
     total_ws: int
     register_ws: int | None
@@ -78,7 +79,7 @@ class Ledger:
 @dataclass(frozen=True, slots=True)
 class HalfHour:
     """One half-hour [start, end) as it is told. What is not known is None; registers are those at its edges,
-    interpolated, and never netted. `edge_gap_s`: the furthest of its edges from any read."""
+    interpolated, and never netted. `edge_gap_s`: the largest of its edges'."""
 
     start_utc_s: float
     revision: int
@@ -238,7 +239,8 @@ def _between(was: Count, now: Count, at_utc_s: float) -> Edge:
     register_ws = now.register_ws if is_here else was.register_ws
     if register_ws is not None and not is_here:
         register_ws += flowed_ws
-    return Edge(was.total_ws + flowed_ws, register_ws, min(at_utc_s - was.at_utc_s, now.at_utc_s - at_utc_s))
+    gap_s = 0.0 if is_here else max(at_utc_s - was.at_utc_s, now.at_utc_s - at_utc_s)
+    return Edge(was.total_ws + flowed_ws, register_ws, gap_s)
 
 
 def _reaching(halves: tuple[Half, ...], utc_s: float) -> tuple[Half, ...]:

@@ -30,8 +30,9 @@ class HalfHour(Part):
     """One point over [`start`, `end`), which are on :00 and :30 UTC.
 
     Import and export are apart, never netted; what is not metered, or not known, is null. Registers are
-    those at the two edges, on the line between the reads around them; `edgeGapS` is how far from an edge
-    the nearest read was at most. Energies are written as the step of the registers after rounding.
+    those at the two edges, on the line between the reads around them; `edgeGapS` is how far from its edge
+    the furthest of these reads was, 0 where it was read then. Energies are written as the step of the
+    registers after rounding.
     """
 
     seq: Whole

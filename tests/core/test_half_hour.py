@@ -93,7 +93,7 @@ def test_an_edge_lies_on_the_line_between_the_reads_around_it() -> None:
     steady(shell, 2 * HALF_S + 200, every_s=20.0)
     row = shell.last(HALF_S)
     assert row.import_ws == 1_800_000
-    assert row.edge_gap_s == 3
+    assert row.edge_gap_s == 17
     assert row.import_register_ws[0] == 1_800_000 - 3_000
 
 
@@ -135,8 +135,19 @@ def test_a_half_hour_without_its_edge_is_told_without_energy_and_corrected_when_
     assert (first.revision, first.quality, first.import_ws) == (0, Grade.MISSING, None)
     assert first.import_register_ws == (1_800_000, None)
     assert (second.revision, second.quality, second.import_ws) == (1, Grade.ESTIMATED, 1_800_000)
-    assert second.edge_gap_s == 300
+    assert second.edge_gap_s == 900
     assert [row.import_ws for row in shell.rows if row.start_utc_s == NOON_UTC_S + 2 * HALF_S] == [1_800_000]
+
+
+def test_an_edge_just_before_a_long_silence_is_an_estimate() -> None:
+    """Its nearest read is 50 s away, and the line to the next one says nothing of what flowed in these."""
+    shell = settling()
+    shell.meter = replace(shell.meter, spec=replace(shell.meter.spec, fresh_s=90.0))
+    steady(shell, 2 * HALF_S - 50)
+    steady(shell, 3 * HALF_S + 900, at_s=3 * HALF_S)
+    row = shell.last(HALF_S)
+    assert (row.edge_gap_s, row.quality) == (HALF_S, Grade.ESTIMATED)
+    assert Cause.EDGE in row.reasons
 
 
 def test_an_edge_far_from_any_read_of_the_register_is_an_estimate() -> None:
@@ -146,7 +157,7 @@ def test_an_edge_far_from_any_read_of_the_register_is_an_estimate() -> None:
         register = {"import_ws": 1000 * at_s} if at_s % 1200 == 700 else {}
         shell.say(1000.0 + at_s, power_w=1000.0, **register)
     row = shell.last(HALF_S)
-    assert (row.edge_gap_s, row.reasons, row.quality) == (500, (Cause.EDGE,), Grade.ESTIMATED)
+    assert (row.edge_gap_s, row.reasons, row.quality) == (1100, (Cause.EDGE,), Grade.ESTIMATED)
     assert row.import_ws == 1_800_000
 
 
@@ -291,10 +302,11 @@ def assert_as_read(row: HalfHour, told: list[tuple[float, int, int]]) -> None:
         for register_ws, column in ((row.import_register_ws[index], 1), (row.export_register_ws[index], 2)):
             if register_ws is not None:
                 assert told[here - 1][column] - 1 <= register_ws <= told[here][column] + 1
-                nearest_s = min(edge_utc_s - times[here - 1], times[here] - edge_utc_s)
+                is_read = times[here] == edge_utc_s
+                furthest_s = 0 if is_read else max(edge_utc_s - times[here - 1], times[here] - edge_utc_s)
                 assert row.edge_gap_s is not None
-                assert row.edge_gap_s >= nearest_s - 0.01
-                assert row.quality is not Grade.OK or nearest_s <= 60
+                assert row.edge_gap_s >= furthest_s - 0.01
+                assert row.quality is not Grade.OK or furthest_s <= 60.01
     for energy_ws, registers_ws in (
         (row.import_ws, row.import_register_ws),
         (row.export_ws, row.export_register_ws),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,15 @@ async def _soak(folder: Path, seed: int, days: float, mishaps_a_day: float) -> N
 
 
 def _ok_is_true(told: Rows, gauge: Gauge) -> None:
-    """What is called OK is what flowed, to what rounding and a slewed second leave."""
+    """What is called OK is what flowed, to what rounding and a slewed second leave; after one that is missing
+    to 10 W, below which nobody tells a difference."""
     checked = 0
-    for row in told:
+    for before, row in pairwise([{"quality": "OK"}, *told]):
         edges = [_truth(gauge, utc_s_of(row[name])) for name in ("start", "end")]
         if row["quality"] == "OK" and None not in edges:
             checked += 1
-            assert abs(row["energyKwh"] * 3.6e6 - (edges[1] - edges[0])) <= 8, (row, edges)  # type: ignore[operator]
+            apart_ws = abs(row["energyKwh"] * 3.6e6 - (edges[1] - edges[0]))  # type: ignore[operator]
+            assert apart_ws <= (8 if before["quality"] != "MISSING" else 610), (row, edges)
     assert checked > len(told) / 5
 
 

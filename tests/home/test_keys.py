@@ -126,7 +126,7 @@ async def test_what_was_sent_while_the_home_was_away_is_judged_by_the_keys_sent_
         aggregator, old = house.aggregator, house.aggregator.keys[KID]
         await house.start()
         await house.until(lambda: aggregator.all("state"), "it says who it is")
-        assert aggregator.all("state")[-1]["accepts"] == ["homeflex.dispatch.v1"]
+        assert aggregator.all("state")[-1]["accepts"] == ["homeflex.dispatch.v1", "homeflex.rpc.v1"]
         await aggregator.send_keys(7)
         await asyncio.sleep(1.0)
         assert _in_force(aggregator) == {"version": 1, "source": "local"}, "no root, no keys from afar"
