@@ -75,8 +75,9 @@ def _sums(told: Rows, gauge: Gauge) -> None:
     assert net == pytest.approx(steps[0] - steps[1], abs=3e-6)
 
 
-async def test_a_bad_day(tmp_path: Path) -> None:
-    await _soak(tmp_path, random.randrange(2**32), days=1, mishaps_a_day=24)
+@pytest.mark.parametrize("seed", [409, 518493536])  # each found a fault once
+async def test_a_bad_day(tmp_path: Path, seed: int) -> None:
+    await _soak(tmp_path, seed, days=1, mishaps_a_day=24)
 
 
 @pytest.mark.long
