@@ -1,4 +1,4 @@
-"""Our calls to one charger, with its deadlines, and the words of its answers."""
+"""Our calls to one charger, in its version and with its deadlines, and the words of its answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drivers.ocpp.connection import Connection, Lost, NoAnswer
 from drivers.ocpp.field import word
 from drivers.ocpp.rpc import Build, Payload
-from drivers.ocpp.v16 import Message
+from drivers.ocpp.version import Message, Version
 
 NO_SUCH_CALL = {"NotImplemented", "NotSupported"}
 QUESTION_SHARE = 0.1  # of the deadline: 3 s of 30, and more for a charger that is known to be slow
@@ -24,6 +24,7 @@ class Calls:
     """What we ask over one connection; see `Connection.call` for what is raised."""
 
     connection: Connection
+    version: Version
     timeout_s: float
     question_s: float  # after it a limit that waits is sent
     unanswered: Callable[[str], None]  # told the name of a question that was not answered

@@ -1,15 +1,13 @@
-"""The keys of OCPP 1.6 that we set: what is measured and how often. Only what differs is written."""
+"""The keys that we set, named as in 1.6: what is measured and how often. Only what differs is written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue
-from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls
 from drivers.ocpp.connection import PING_S, Lost, Negative, NoAnswer
-from drivers.ocpp.field import word
-from drivers.ocpp.keys import NEEDED, keys_in
+from drivers.ocpp.keys import NEEDED
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
 
@@ -30,6 +28,7 @@ class Configuration:
         self._port = port
         self._station = station
         self._calls = calls
+        self._version = calls.version
 
     async def read(self) -> None:
         """Have the charger tell of itself: all keys, else those we need, else what it told before.
@@ -38,10 +37,11 @@ class Configuration:
             Lost: the connection ended.
         """
         for name, keys in ((_ALL_KEYS, ()), (_SOME_KEYS, NEEDED)):
-            if self._station.is_mute(name):
+            is_known = bool(keys) or self._version.TELLS_ALL_KEYS
+            if self._station.is_mute(name) or not is_known:
                 continue
             try:
-                answer = await self._calls.ask(v16.get_configuration(keys), name)
+                answer = await self._calls.ask(self._version.get_keys(keys), name)
             except Lost:
                 raise
             except NoAnswer:
@@ -49,7 +49,7 @@ class Configuration:
             except Negative:
                 self._station.cannot(name)
             else:
-                self._station.told_keys(keys_in([answer]))
+                self._station.told_keys(self._version.keys_in(answer))
                 return
 
     async def write(self) -> None:
@@ -90,11 +90,12 @@ class Configuration:
         if self._station.is_mute(key) or keys.is_read_only(key):
             return False
         try:
-            status = word((await self._calls.ask(v16.change_configuration(key, value), key)).get("status"))
+            answer = await self._calls.ask(self._version.set_key(key, value), key)
         except Lost:
             raise
         except (Negative, NoAnswer):
             return False
+        status = self._version.set_status(answer)
         if status == "NotSupported":
             self._station.cannot(key)
         if status == "RebootRequired":

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from drivers.base import Refused, Unreachable
 from drivers.ocpp.rpc import (
+    FORMATION_VIOLATION,
     NOT_IMPLEMENTED,
     Answered,
     Asked,
@@ -89,11 +90,16 @@ class Connection:
         """Whether it is over."""
         return self._ended.is_set()
 
+    @property
+    def subprotocol(self) -> str | None:
+        """What was agreed to be spoken; None: the charger named nothing."""
+        return self._socket.subprotocol
+
     # --- for the session ----------------------------------------------------------------------------
 
-    def serve(self, listener: Listener) -> None:
-        """From now on hand what the charger says to `listener`."""
-        self._listener = listener
+    def serve(self, listener: Listener, violation: str = FORMATION_VIOLATION) -> None:
+        """From now on hand what is said to `listener`; a malformed call is declined as `violation`."""
+        self._listener, self._rpc.violation = listener, violation
         self._served.set()
 
     async def over(self) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from drivers.base import DevicePort, DriverKind, Links, Unreachable
 from drivers.ocpp.connection import NoAnswer
+from drivers.ocpp.learned import Learned
 from drivers.ocpp.link import Link, Seat
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.settings import Settings, ability
-from drivers.ocpp.station import Learned
+from drivers.ocpp.version import version_of
 from drivers.secret import secret_in
 
 POINTS = frozenset({"power_w", "import_ws", "soc", "connected", "charging"})
@@ -47,11 +48,12 @@ class Ocpp:
                 connection = await seat.taken()
         except TimeoutError:
             raise Unreachable(self._missing(link, why)) from None
-        # Loaded when a charger first speaks this version: it costs 5 MB and 0.1 s.
+        # Loaded when a charger first comes.
         from drivers.ocpp.session import Conversation
 
         try:
-            await Conversation(self.settings, port, connection, self.learned, self.pace).run()
+            version = version_of(connection.subprotocol)
+            await Conversation(self.settings, port, connection, self.learned, self.pace, version).run()
         except NoAnswer:
             if not connection.ended:
                 raise

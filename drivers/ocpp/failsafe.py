@@ -9,7 +9,6 @@ import math
 from collections.abc import Awaitable, Callable
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
-from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
 from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.profile import FAILSAFE_ID, Limit, Profile, Purpose
@@ -121,18 +120,19 @@ class Failsafe:
 
     async def _lay(self, limit: Limit) -> bool:
         now_s = self._station.charger_utc_s()
-        connector = self._settings.connector
+        version = self._calls.version
+        near, far = version.default_targets(self._settings.connector)
         first, other = self._station.keys.units
         for target, unit, since_s in (
-            (connector, first, None),
-            (connector, other, None),
-            (connector, first, None if now_s is None else now_s - 60),
-            (0, first, None),
+            (near, first, None),
+            (near, other, None),
+            (near, first, None if now_s is None else now_s - 60),
+            (far, first, None),
         ):
             profile = Profile(FAILSAFE_ID, Purpose.ANY_SESSION, LEVEL, unit, limit, since_s=since_s)
             await self._budget.take()
             try:
-                if is_accepted(await self._calls.ask(v16.set_profile(target, profile))):
+                if is_accepted(await self._calls.ask(version.set_profile(target, profile))):
                     return True
             except Negative as error:
                 self._port.report(DeviceEvent("failsafe", f"the fail-safe was not taken: {error}", "info"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.base import Proof
+from drivers.ocpp.learned import Session
 from drivers.ocpp.profile import Limit
-from drivers.ocpp.station import Session
 
 PAUSE = Limit(0, 0)
 

@@ -11,12 +11,13 @@ from drivers.base import Applied, DeviceEvent, DevicePort, Proof, Refused, Want
 from drivers.ocpp.calls import NO_SUCH_CALL
 from drivers.ocpp.connection import Lost, Negative, NoAnswer, Superseded
 from drivers.ocpp.held import PAUSE, Held, Refusal
+from drivers.ocpp.learned import Session
 from drivers.ocpp.lease import Aim, Leases
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Limit, Profile
 from drivers.ocpp.resume import Help, Resume
 from drivers.ocpp.settings import Settings, ability
-from drivers.ocpp.station import DRAWS_W, MOVED_S, Session, Station
+from drivers.ocpp.station import DRAWS_W, MOVED_S, Station
 
 RENEW_AT = 2 / 3  # of a lease
 TRIES_MAX = 3  # of what is answered with an error; of what is not answered those that go at once

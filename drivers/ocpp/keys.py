@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Self
 
-from drivers.ocpp.field import parts, whole, word
+from drivers.ocpp.field import whole, word
 from drivers.ocpp.profile import Unit
-from drivers.ocpp.rpc import Payload
 
-NEEDED = (
+NEEDED = (  # by their names in 1.6
     "SupportedFeatureProfiles",
     "ChargingScheduleAllowedChargingRateUnit",
     "ChargeProfileMaxStackLevel",
@@ -21,6 +22,7 @@ NEEDED = (
     "WebSocketPingInterval",
     "AuthorizeRemoteTxRequests",
 )
+KEYS_MAX = 500
 _AMPERE, _WATT = {"current", "a"}, {"power", "w"}
 
 
@@ -30,6 +32,18 @@ class Keys:
 
     values: Mapping[str, str]
     read_only: frozenset[str] = frozenset()
+
+    @classmethod
+    def told(cls, told: Mapping[str, tuple[object, bool]]) -> Self:
+        """Keys by their names, each with what stands for its value and whether it is read only."""
+        named = {name.casefold(): each for name, each in islice(told.items(), KEYS_MAX) if name}
+        return cls(
+            {
+                name: str(value).lower() if isinstance(value, bool) else word(value)
+                for name, (value, _) in named.items()
+            },
+            frozenset(name for name, (_, is_read_only) in named.items() if is_read_only),
+        )
 
     def value(self, key: str) -> str | None:
         """The value of a key; None: not told."""
@@ -67,19 +81,3 @@ class Keys:
         """Whether it sends what it is asked for; None: not told."""
         features = self.value(NEEDED[0])
         return None if features is None else "remotetrigger" in features.casefold()
-
-
-def keys_in(answers: Iterable[Payload]) -> Keys:
-    """What one or more answers to GetConfiguration say."""
-    values: dict[str, str] = {}
-    read_only = set()
-    for answer in answers:
-        for entry in parts(answer.get("configurationKey")):
-            key = word(entry.get("key")).casefold()
-            if not key or len(values) >= 500:
-                continue
-            value = entry.get("value")
-            values[key] = str(value).lower() if isinstance(value, bool) else word(value)
-            if entry.get("readonly") is True:
-                read_only.add(key)
-    return Keys(values, frozenset(read_only))

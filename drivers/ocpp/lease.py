@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Refused
-from drivers.ocpp import v16
 from drivers.ocpp.calls import Calls, is_accepted
 from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.failsafe import LEVEL, DefaultsBudget
 from drivers.ocpp.field import word
+from drivers.ocpp.learned import Session
 from drivers.ocpp.profile import DEFAULT_LEASE_ID, LEASE_ID, End, Lease, Limit, Profile, Purpose, Unit
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
-from drivers.ocpp.station import TRIGGER, Session, Station
+from drivers.ocpp.station import TRIGGER, Station
 
 SKEW_S = 60.0  # a start in the past survives a charger's clock that is a little behind
 ABOVE_FAILSAFE = LEVEL + 1
@@ -50,6 +50,7 @@ class Leases:
         self._port = port
         self._station = station
         self._calls = calls
+        self._version = calls.version
         self._budget = DefaultsBudget(port)
         self.taken_s = -math.inf  # when a lease was last accepted
 
@@ -70,7 +71,7 @@ class Leases:
         station.asked_for_meter = True
         try:
             answer = await self._calls.ask(
-                v16.trigger("MeterValues", self._settings.connector), is_short=True
+                self._version.trigger("MeterValues", self._settings.connector), is_short=True
             )
         except Lost:
             raise
@@ -130,7 +131,7 @@ class Leases:
             return None
         way = self._known()
         unit = way.unit if way else self._station.keys.units[0]
-        message = v16.get_composite(self._settings.connector, unit)
+        message = self._version.get_composite(self._settings.connector, unit)
         try:
             answer = await self._calls.ask(message, COMPOSITE, is_short=True)  # the next limit waits for it
         except Lost:
@@ -139,7 +140,7 @@ class Leases:
             return None
         except Negative:
             answer = {}
-        value = v16.composite_limit(answer, unit)
+        value = self._version.composite_limit(answer, unit)
         if value is None:
             self._station.cannot(COMPOSITE)
             return None
@@ -189,7 +190,7 @@ class Leases:
             return None
         else:
             profile = Profile(LEASE_ID, way.purpose, way.stack_level, way.unit, limit, session.id, lease)
-        return v16.set_profile(self._settings.connector, profile)[1]
+        return self._version.set_profile(self._settings.connector, profile)[1]
 
     async def _learn(self, way: Way) -> None:
         if way == self._known():
@@ -212,8 +213,8 @@ class Leases:
 
     async def _clear(self, profile_id: int, purpose: Purpose, level: int) -> None:
         answer = await self._calls.ask_first(
-            "ClearChargingProfile", lambda: v16.clear_profile(profile_id)[1], key="limit"
+            "ClearChargingProfile", lambda: self._version.clear_profile(profile_id)[1], key="limit"
         )
         if not is_accepted(answer):
-            message = v16.clear_profiles(self._settings.connector, purpose, level)
+            message = self._version.clear_profiles(self._settings.connector, purpose, level)
             await self._calls.ask_first("ClearChargingProfile", lambda: message[1], key="limit")

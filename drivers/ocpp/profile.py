@@ -12,6 +12,10 @@ LEASE_ID = 20
 DEFAULT_LEASE_ID = 30  # a lease that has no transaction to hang on
 
 
+SessionId = int | str
+"""A running session's: ours in 1.6, the charger's own in 2.0.1."""
+
+
 class Purpose(StrEnum):
     """What a profile is laid over."""
 
@@ -64,7 +68,7 @@ class Profile:
     stack_level: int
     unit: Unit
     limit: Limit
-    transaction: int | None = None
+    transaction: SessionId | None = None
     lease: Lease | None = None
     since_s: float | None = None  # without a lease: UTC it counts from; None: from a session's start
 

@@ -25,6 +25,7 @@ SPEAKS_WITHIN_S = 180.0  # three heartbeats: one that says something so often is
 LONGEST_ID = 255  # OCPP-J 4.1.4 allows 36; what is longer is still echoed, within reason
 
 NOT_IMPLEMENTED = "NotImplemented"
+FORMATION_VIOLATION = "FormationViolation"  # 1.6's word; 2.0.1 has another
 
 Payload = Mapping[str, Any]
 Build = Callable[[], Payload | None]
@@ -106,11 +107,11 @@ class _Heard:
 class Rpc:
     """One connection's calls in both directions. `violation` is this version's code for a malformed CALL."""
 
-    def __init__(self, violation: str = "FormationViolation") -> None:
+    def __init__(self, violation: str = FORMATION_VIOLATION) -> None:
         self.timeouts_in_a_row = 0  # of calls to one from which nothing at all was heard
         self.unread = 0  # frames that are nothing OCPP-J knows
         self.late = 0  # answers to nothing, or to a CALL that was given up
-        self._violation = violation
+        self.violation = violation
         self._prefix = secrets.token_hex(4)
         self._tickets = 0
         self._waiting: list[_Call] = []
@@ -292,9 +293,9 @@ class Rpc:
         action, payload = (*rest[:2], None, None)[:2]
         asked = Asked(call_id, str(action), {} if payload is None else payload, mark)
         if not isinstance(action, str):
-            self.decline(asked, self._violation, "the action is a word")
+            self.decline(asked, self.violation, "the action is a word")
         elif not isinstance(asked.payload, dict):
-            self.decline(asked, self._violation, "the payload is an object")
+            self.decline(asked, self.violation, "the payload is an object")
         else:
             self._events.append(asked)
 

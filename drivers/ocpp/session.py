@@ -18,13 +18,14 @@ from drivers.ocpp.configuration import Configuration
 from drivers.ocpp.connection import HEARTBEAT_S, Connection
 from drivers.ocpp.failsafe import Failsafe
 from drivers.ocpp.hold import Hold
+from drivers.ocpp.learned import BOOTS_KEPT, Learned
 from drivers.ocpp.lease import Leases
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
-from drivers.ocpp.station import BOOTS_KEPT, Learned, Station
+from drivers.ocpp.station import Station
 from drivers.ocpp.upkeep import Upkeep
-from drivers.ocpp.v16 import answer_to
+from drivers.ocpp.version import Version
 
 BOOT_STORM_S = 600.0  # more than three starts within it: our configuring may be the cause
 PASSIVE_S = 3600.0
@@ -32,19 +33,28 @@ KEEP_WITHIN_S = 2.0  # a charger is served without the disk too
 
 
 class Conversation:
-    """What is said over one connection in OCPP 1.6."""
+    """What is said over one connection, in its version of OCPP."""
 
     def __init__(
-        self, settings: Settings, port: DevicePort, connection: Connection, learned: Learned, pace: Pace
+        self,
+        settings: Settings,
+        port: DevicePort,
+        connection: Connection,
+        learned: Learned,
+        pace: Pace,
+        version: Version,
     ) -> None:
         self._settings = settings
         self._port = port
         self._connection = connection
         self._learned = learned
         self._pace = pace
+        self._version = version
         self._station = Station(settings, port, learned)
         self._question_s = question_s(settings.timeout_s, pace.question_s)
-        self._calls = Calls(connection, settings.timeout_s, self._question_s, self._station.unanswered)
+        self._calls = Calls(
+            connection, version, settings.timeout_s, self._question_s, self._station.unanswered
+        )
         self._station.stir = self._stir
         self._opened_s = port.monotonic()
         self._wakes: list[asyncio.Event] = []
@@ -53,7 +63,7 @@ class Conversation:
 
     def asked(self, action: str, payload: Payload) -> Payload | None:
         """The answer to a call of the charger; None: such a call is not known here."""
-        return answer_to(action, payload, self._station, HEARTBEAT_S)
+        return self._version.answer_to(action, payload, self._station, HEARTBEAT_S)
 
     def alive(self) -> None:
         """The charger said something, be it only to a ping."""
@@ -66,7 +76,7 @@ class Conversation:
             NoAnswer: it ended; `Connection.why` says how.
         """
         await self._keep()  # ids are written down before a session can need one
-        self._connection.serve(self)
+        self._connection.serve(self, self._version.VIOLATION)
         await _together(self._talk(), self._loop(self._note), self._connection.over())
 
     async def _talk(self) -> None:

@@ -6,16 +6,16 @@ No socket and no waiting. What the charger says now counts; what it kept while i
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue, Sample
-from drivers.ocpp.charger_clock import ChargerClock, Kept
+from drivers.ocpp.charger_clock import Kept
 from drivers.ocpp.gauge import Gauge
 from drivers.ocpp.keys import Keys
+from drivers.ocpp.learned import Learned, Session
 from drivers.ocpp.meter import Metered
-from drivers.ocpp.mute import Mute
+from drivers.ocpp.profile import SessionId
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.transactions import Transactions
 
@@ -26,7 +26,6 @@ STANDS_S = 10.0  # how often what did not change is said again while the charger
 IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also without a session
 CLOCK_OFF_S = 120.0
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
-BOOTS_KEPT = 4
 TRIGGER = "TriggerMessage"
 HUNG_UP_FOR_S = 3600.0
 _FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
@@ -37,28 +36,6 @@ _FACT_OFF = "clockOff"  # how far the charger's clock is from ours (s)
 _FACT_PHASES = "phases"  # the most a session was seen to use
 _FACT_UNANSWERED = "unanswered"
 MOVED_S = 30.0  # a clock that is off by so much more than was thought ends a lease too early or too late
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A running session. Without an id the charger never told it; a presumed one ran when we last knew."""
-
-    id: int | None
-    since_s: float
-    phases: int | None = None
-    presumed: bool = False
-
-
-@dataclass
-class Learned:
-    """What outlives a connection, but not the daemon."""
-
-    clock: ChargerClock = field(default_factory=ChargerClock)
-    boots_s: deque[float] = field(default_factory=lambda: deque(maxlen=BOOTS_KEPT))
-    mute: Mute = field(default_factory=Mute)
-    keys: Keys = field(default_factory=lambda: Keys({}))  # as it told them last
-    hung_up_s: float = -math.inf  # when we last ended a connection because limits were not answered
-    told: set[str] = field(default_factory=set)  # events a person has heard of
 
 
 class Station:
@@ -225,7 +202,7 @@ class Station:
         return transaction
 
     def stopped(
-        self, transaction: int | None, register_ws: int | None, stamp_s: float | None, reason: str
+        self, transaction: SessionId | None, register_ws: int | None, stamp_s: float | None, reason: str
     ) -> None:
         """It ended a session, now or while it was offline."""
         is_old = self._spoke(stamp_s)
@@ -240,7 +217,7 @@ class Station:
                 self._note_by_hand(True)
         self.stir()
 
-    def told_meter(self, connector: int, transaction: int | None, moments: Sequence[Metered]) -> None:
+    def told_meter(self, connector: int, transaction: SessionId | None, moments: Sequence[Metered]) -> None:
         """It told what its meter shows; of what it kept nothing counts as now."""
         own = connector == self._settings.connector
         self._own_meter = self._own_meter or own
@@ -313,10 +290,10 @@ class Station:
         self._publish_state()
         self.stir()
 
-    def _adopt(self, transaction: int | None, moment: Metered) -> None:
+    def _adopt(self, transaction: SessionId | None, moment: Metered) -> None:
         """A session that runs without our having heard of its start."""
         current = self.session
-        if transaction is not None and transaction > 0:
+        if transaction is not None and (isinstance(transaction, str) or transaction > 0):
             if current is None or current.id != transaction or current.presumed:
                 self.transactions.adopted(transaction)
                 self._set(Session(transaction, self._port.monotonic()))
@@ -340,7 +317,7 @@ class Station:
                 points["soc"] = Sample(moment.soc_pct / 100)
         return points
 
-    def _begin(self, transaction: int) -> None:
+    def _begin(self, transaction: SessionId) -> None:
         self._gauge.forget()
         self._set(Session(transaction, self._port.monotonic()))
         self._publish_state()

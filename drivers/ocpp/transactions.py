@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from drivers.base import Facts, JsonValue
+from drivers.ocpp.profile import SessionId
 
 BLOCK = 64  # ids written down before they are used, so that an answer waits for no disk
 FIRST_BELOW = 1_000_000_000  # drawn, so that lost facts do not give an old id again; int32 has twice that
@@ -17,7 +18,7 @@ _LARGEST = 2**31 - 1
 @dataclass
 class _Kept:
     start: str  # what told it from others
-    id: int
+    id: SessionId
     ended: bool
     connector: int
 
@@ -37,7 +38,7 @@ class Transactions:
         self._written_changes = 0
 
     @property
-    def running(self) -> int | None:
+    def running(self) -> SessionId | None:
         """The last session of our connector, if it did not end as far as we were told."""
         own = [kept for kept in self._kept if self._is_own(kept)]
         return own[-1].id if own and not own[-1].ended else None
@@ -53,21 +54,21 @@ class Transactions:
         A start without a date is that of an earlier session only as long as that one runs.
         """
         for kept in self._kept:
-            if kept.start == start and (dated or not kept.ended):
+            if kept.start == start and isinstance(kept.id, int) and (dated or not kept.ended):
                 return kept.id, kept.ended
         if self._next >= _LARGEST:
             self._next = 1
         kept = _Kept(start, self._next, False, connector or self._connector)
         self._next += 1
         self._remember(kept)
-        return kept.id, False
+        return self._next - 1, False
 
-    def adopted(self, transaction: int) -> None:
+    def adopted(self, transaction: SessionId) -> None:
         """A session runs that somebody else gave its id."""
         if self.running != transaction:
             self._remember(_Kept("", transaction, False, self._connector))
 
-    def ended(self, transaction: int | None) -> None:
+    def ended(self, transaction: SessionId | None) -> None:
         """A session is over; None: whichever ran at our connector."""
         for kept in self._kept:
             is_meant = self._is_own(kept) if transaction is None else kept.id == transaction
@@ -75,7 +76,7 @@ class Transactions:
                 kept.ended = True
                 self._changes += 1
 
-    def is_over(self, transaction: int) -> bool:
+    def is_over(self, transaction: SessionId) -> bool:
         """Whether we were told that it ended."""
         return any(kept.id == transaction and kept.ended for kept in self._kept)
 

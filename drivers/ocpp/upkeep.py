@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from drivers.base import DevicePort
-from drivers.ocpp import v16
 from drivers.ocpp.calls import NO_SUCH_CALL, Calls, is_accepted
 from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.field import word
@@ -80,7 +79,9 @@ class Upkeep:
         self._asked_s[message] = now_s + self._pace.trigger_s
         station.asked_for_meter = station.asked_for_meter or message == "MeterValues"
         try:
-            answer = await self._calls.ask(v16.trigger(message, self._settings.connector), TRIGGER)
+            answer = await self._calls.ask(
+                self._calls.version.trigger(message, self._settings.connector), TRIGGER
+            )
         except Negative as error:
             if error.code in NO_SUCH_CALL:
                 station.cannot(TRIGGER)
@@ -112,5 +113,6 @@ class Upkeep:
         self._starts += 1
         profile = self._first_profile() if self._starts == 1 else None
         with suppress(Negative, NoAnswer):  # the next try is due later, without a profile
-            await self._calls.ask(v16.remote_start(self._settings.connector, self._settings.id_tag, profile))
+            settings, version = self._settings, self._calls.version
+            await self._calls.ask(version.start_session(settings.connector, settings.id_tag, profile))
         return 0.0

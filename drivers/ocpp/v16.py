@@ -1,12 +1,12 @@
 """OCPP 1.6 in both directions: what we say, built from the library's types, and what we are told, read
-tolerantly. The one place where the library is imported, and imported itself only when a charger speaks 1.6.
+tolerantly. A `Version`, imported only when a charger first speaks it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no types
     remove_nones,
@@ -15,45 +15,18 @@ from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no type
 )
 from ocpp.v16 import call, call_result, datatypes, enums  # type: ignore[import-untyped]
 
-from drivers.ocpp.field import moment_s, moment_text, number, part, whole, word
-from drivers.ocpp.meter import Metered, metered
+from drivers.ocpp.field import moment_s, moment_text, number, part, parts, whole, word
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.meter import metered
 from drivers.ocpp.profile import End, Profile, Purpose, Unit
-from drivers.ocpp.rpc import Payload
+from drivers.ocpp.rpc import FORMATION_VIOLATION, Payload
+from drivers.ocpp.version import Charger, Message
 
 logging.getLogger("ocpp").setLevel(logging.CRITICAL)
 
 WH_WS = 3600
-Message = tuple[str, Payload]
-"""Action and payload of a call."""
-
-
-class Charger(Protocol):
-    """Who is told what a charger says, in words that no version owns."""
-
-    volts: float
-    phases: int
-
-    def now_s(self) -> float:
-        """UTC to set the charger's clock by."""
-
-    def booted(self, vendor: str, model: str, firmware: str) -> None:
-        """It started."""
-
-    def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
-        """It told the state of a connector (0: of all of it)."""
-
-    def started(
-        self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None, stamp_text: str
-    ) -> int:
-        """It began a session; the session's id."""
-
-    def stopped(
-        self, transaction: int | None, register_ws: int | None, stamp_s: float | None, reason: str
-    ) -> None:
-        """It ended a session."""
-
-    def told_meter(self, connector: int, transaction: int | None, moments: Sequence[Metered]) -> None:
-        """It told what its meter shows."""
+VIOLATION = FORMATION_VIOLATION
+TELLS_ALL_KEYS = True
 
 
 # --- what we are told ---------------------------------------------------------------------------------
@@ -166,30 +139,48 @@ def _register_ws(value: object) -> int | None:
 # --- what we say --------------------------------------------------------------------------------------
 
 
-def get_configuration(keys: Sequence[str] = ()) -> Message:
+def get_keys(keys: Sequence[str] = ()) -> Message:
     """Ask for these keys, or for all of them."""
     return _message(call.GetConfiguration(key=list(keys) or None))
 
 
-def change_configuration(key: str, value: str) -> Message:
+def keys_in(answer: Payload) -> Keys:
+    """What an answer to GetConfiguration says."""
+    told = {}
+    for entry in parts(answer.get("configurationKey")):
+        told[word(entry.get("key"))] = entry.get("value"), entry.get("readonly") is True
+    return Keys.told(told)
+
+
+def set_key(key: str, value: str) -> Message:
     """Set one key."""
     return _message(call.ChangeConfiguration(key=key, value=value))
 
 
-def trigger(requested: str, connector: int | None) -> Message:
+def set_status(answer: Payload) -> str:
+    """How that was answered."""
+    return word(answer.get("status"))
+
+
+def trigger(requested: str, connector: int) -> Message:
     """Ask for a message that the charger sends by itself at other times."""
     return _message(
         call.TriggerMessage(requested_message=enums.MessageTrigger(requested), connector_id=connector)
     )
 
 
-def remote_start(connector: int, id_tag: str, profile: Profile | None) -> Message:
+def start_session(connector: int, id_tag: str, profile: Profile | None) -> Message:
     """Begin a session, under a profile from its first second where the charger takes one."""
     return _message(
         call.RemoteStartTransaction(
             id_tag=id_tag, connector_id=connector, charging_profile=_profile(profile) if profile else None
         )
     )
+
+
+def default_targets(connector: int) -> tuple[int, int]:
+    """Our connector; all of the charger where that is refused."""
+    return connector, 0
 
 
 def set_profile(connector: int, profile: Profile) -> Message:

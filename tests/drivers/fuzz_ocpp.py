@@ -8,9 +8,10 @@ import math
 from ocpp.messages import CallResult, _validate_payload  # the library's own schemas
 
 from drivers.base import Quality, Sample
+from drivers.ocpp.learned import Learned
 from drivers.ocpp.rpc import Asked, Rpc
 from drivers.ocpp.settings import Settings
-from drivers.ocpp.station import Learned, Station
+from drivers.ocpp.station import Station
 from drivers.ocpp.v16 import answer_to
 from tests.fakes.port import FakePort
 

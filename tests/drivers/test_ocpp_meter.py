@@ -13,11 +13,10 @@ from drivers.base import JsonValue, Quality, Refused
 from drivers.ocpp.charger_clock import ChargerClock, Kept
 from drivers.ocpp.field import moment_s, moment_text, number, parts, whole, word
 from drivers.ocpp.gauge import Gauge
-from drivers.ocpp.keys import keys_in
 from drivers.ocpp.meter import Metered, Power, metered
 from drivers.ocpp.profile import Limit, Unit, Wiring
 from drivers.ocpp.transactions import BLOCK, Transactions
-from drivers.ocpp.v16 import composite_limit
+from drivers.ocpp.v16 import composite_limit, keys_in
 from tests.fakes.port import FakeFacts
 
 NOW_S = 1_800_000_000.0
@@ -351,9 +350,7 @@ def test_phases_that_were_seen_count_when_they_are_more() -> None:
     ],
 )
 def test_the_unit_is_the_one_the_charger_lists(text: str, first: str) -> None:
-    keys = keys_in(
-        [{"configurationKey": [{"key": "chargingscheduleallowedchargingrateUNIT", "value": text}]}]
-    )
+    keys = keys_in({"configurationKey": [{"key": "chargingscheduleallowedchargingrateUNIT", "value": text}]})
     assert keys.units[0] == first
     assert len(set(keys.units)) == 2
 

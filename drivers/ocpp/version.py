@@ -1,0 +1,105 @@
+"""The seam between what is said and how a version of OCPP words it. A version is a module.
+
+A connector's state and the reasons of an end are the words of 1.6, and so are the names of keys: one
+version's words must be the common ones, and 1.6 has the most for a connector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.meter import Metered
+from drivers.ocpp.profile import Profile, Purpose, SessionId, Unit
+from drivers.ocpp.rpc import Payload
+
+Message = tuple[str, Payload]
+"""Action and payload of a call."""
+
+
+class Charger(Protocol):
+    """Who is told what a charger says, in words that no version owns."""
+
+    volts: float
+    phases: int
+
+    def now_s(self) -> float:
+        """UTC to set the charger's clock by."""
+
+    def booted(self, vendor: str, model: str, firmware: str) -> None:
+        """It started."""
+
+    def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
+        """It told the state of a connector (0: of all of it)."""
+
+    def started(
+        self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None, stamp_text: str
+    ) -> int:
+        """It began a session; the session's id."""
+
+    def stopped(
+        self, transaction: SessionId | None, register_ws: int | None, stamp_s: float | None, reason: str
+    ) -> None:
+        """It ended a session."""
+
+    def told_meter(self, connector: int, transaction: SessionId | None, moments: Sequence[Metered]) -> None:
+        """It told what its meter shows."""
+
+
+class Version(Protocol):
+    """What is heard and said in one version."""
+
+    VIOLATION: str
+    """The code for a call that is malformed."""
+    TELLS_ALL_KEYS: bool
+    """Whether it can be asked for all keys at once."""
+
+    def answer_to(self, action: str, payload: Payload, charger: Charger, heartbeat_s: int) -> Payload | None:
+        """Tell `charger` what a call says, and the answer to it; None: there is no such call.
+
+        An odd field never makes it an error: a charger would repeat the message for ever.
+        """
+
+    def get_keys(self, keys: Sequence[str]) -> Message:
+        """Ask for these keys, or for all of them where there are none."""
+
+    def keys_in(self, answer: Payload) -> Keys:
+        """The keys an answer tells."""
+
+    def set_key(self, key: str, value: str) -> Message:
+        """Set one key."""
+
+    def set_status(self, answer: Payload) -> str:
+        """How that was answered: `Accepted`, `RebootRequired`, `NotSupported` or anything else."""
+
+    def trigger(self, requested: str, connector: int) -> Message:
+        """Ask for a message that the charger sends by itself at other times."""
+
+    def start_session(self, connector: int, id_tag: str, profile: Profile | None) -> Message:
+        """Begin a session, under a profile from its first second where the charger takes one."""
+
+    def default_targets(self, connector: int) -> tuple[int, int]:
+        """Where a default for any session is laid, best first; 0 is all of the charger."""
+
+    def set_profile(self, connector: int, profile: Profile) -> Message:
+        """Lay a profile into the charger."""
+
+    def clear_profile(self, profile_id: int) -> Message:
+        """Take the profile of this id out."""
+
+    def clear_profiles(self, connector: int, purpose: Purpose, stack_level: int) -> Message:
+        """Take out what lies at this place, for chargers that do not know their profiles by id."""
+
+    def get_composite(self, connector: int, unit: Unit) -> Message:
+        """Ask what limit is in force."""
+
+    def composite_limit(self, answer: Payload, unit: Unit) -> float | None:
+        """The limit in force now, in `unit`; infinite: none; None: it cannot be told."""
+
+
+def version_of(_subprotocol: str | None) -> Version:
+    """The version of a connection. Loaded when a charger first speaks it: one costs some MB and 0.1 s."""
+    from drivers.ocpp import v16
+
+    return v16
