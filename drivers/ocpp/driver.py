@@ -35,7 +35,7 @@ class Ocpp:
         password = secret_in(settings.password_file) if settings.password_file else None
         endpoint = ("ocpp", settings.listen, settings.port)
         async with self.links.use(endpoint, lambda: Link(settings.listen, settings.port)) as link:
-            with link.seat(settings.charge_point, password) as seat:
+            with link.seat(settings.charge_point, password, f"ocpp{settings.version}") as seat:
                 patience_s = self.pace.first_contact_s
                 while True:
                     await self._converse(link, seat, port, patience_s)

@@ -71,7 +71,7 @@ class Leases:
         station.asked_for_meter = True
         try:
             answer = await self._calls.ask(
-                self._version.trigger("MeterValues", self._settings.connector), is_short=True
+                self._version.trigger(self._version.READINGS[0], self._settings.connector), is_short=True
             )
         except Lost:
             raise

@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 
 from drivers.base import Unreachable, WrongDevice
 from drivers.ocpp.connection import Connection
+from drivers.ocpp.version import OCPP_16, OCPP_201
 
 # What the library would log comes back as an error, once, in the supervisor's words.
 _QUIET = logging.getLogger("websockets.homeflex")
@@ -37,7 +38,7 @@ CLOSE_WITHIN_S = 1.0
 SERVED_WITHIN_S = 10.0  # a connection nobody serves by then is closed
 LONGEST_ID = 64
 CONNECTIONS_MAX = 32  # of all chargers, those that are being closed included
-_SPOKEN = "ocpp1.6"
+_SPOKEN = (OCPP_16, OCPP_201)
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class Seat:
 
     charge_point: str | None  # None: whoever comes
     password: str | None
+    first: str = OCPP_16  # to be spoken with one that offers several
     connection: Connection | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,7 +109,7 @@ class Link:
             await self._server.wait_closed()
 
     @contextmanager
-    def seat(self, charge_point: str | None, password: str | None) -> Iterator[Seat]:
+    def seat(self, charge_point: str | None, password: str | None, first: str = OCPP_16) -> Iterator[Seat]:
         """A place for one charger, until left.
 
         Raises:
@@ -117,7 +119,7 @@ class Link:
             raise WrongDevice(f"several chargers on port {self._port}: each needs its charge_point")
         if any(other.charge_point == charge_point for other in self._seats):
             raise WrongDevice(f"two devices on port {self._port} are charge_point {charge_point!r}")
-        seat = Seat(charge_point, password)
+        seat = Seat(charge_point, password, first)
         self._seats.append(seat)
         if charge_point is not None and len(self._known) < CONNECTIONS_MAX:
             self._known.add(charge_point)
@@ -136,6 +138,11 @@ class Link:
                 live = seat.connection if seat.connection and not seat.connection.ended else None
                 return seat if live is None or live.charge_point == charge_point else None
         return None
+
+    def _seat_at(self, socket: ServerConnection) -> Seat | None:
+        """The place of who calls over this socket."""
+        charge_point = identity(socket.request.path) if socket.request else None
+        return self._seat_of(charge_point) if charge_point is not None else None
 
     # --- the handshake ------------------------------------------------------------------------------
 
@@ -161,22 +168,24 @@ class Link:
         self.turned_away = why
         return socket.respond(status, f"{why}\n")
 
-    def _spoken(self, _socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        """The version to speak; a charger that names none speaks 1.6."""
-        for name in offered:
-            if name.lower() == _SPOKEN:
-                return name
+    def _spoken(self, socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The version to speak, the seat's first before the other; a charger that names none speaks 1.6."""
+        seat = self._seat_at(socket)
+        first = seat.first if seat else OCPP_16
+        known = [name for name in offered if name.lower() in _SPOKEN]
+        if known:
+            return min(known, key=lambda name: name.lower() != first)
         if offered:
-            self.turned_away = f"a charger speaks only {', '.join(offered)}; here {_SPOKEN} is spoken"
+            spoken = " and ".join(_SPOKEN)
+            self.turned_away = f"a charger speaks only {', '.join(offered)}; here {spoken} are spoken"
             raise NegotiationError(self.turned_away)
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
-        charge_point = identity(socket.request.path) if socket.request else None
-        seat = self._seat_of(charge_point) if charge_point is not None else None
-        if seat is None:
+        seat = self._seat_at(socket)
+        if seat is None or socket.request is None:
             return
-        connection = Connection(socket, charge_point or "")
+        connection = Connection(socket, identity(socket.request.path) or "")
         seat.take(connection)
         self._open.add(connection)
         try:

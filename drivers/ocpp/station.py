@@ -18,9 +18,11 @@ from drivers.ocpp.meter import Metered
 from drivers.ocpp.profile import SessionId
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.transactions import Transactions
+from drivers.ocpp.version import SessionTold
 
 RESTING = {"Available", "Preparing", "Finishing", "Reserved"}  # in these no session draws
-PLUGGED = {"Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"}
+OCCUPIED = "Occupied"  # a car is there, and whether a session runs was not told
+PLUGGED = {OCCUPIED, "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"}
 DRAWS_W = 50.0  # less is no charging
 STANDS_S = 10.0  # how often what did not change is said again while the charger is there
 IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also without a session
@@ -29,7 +31,7 @@ LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector
 TRIGGER = "TriggerMessage"
 HUNG_UP_FOR_S = 3600.0
 _FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
-_BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand"}
+_BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand", "MasterPass"}
 _FACT_BY_HAND = "stoppedByHand"
 _FACT_IDENTITY = "identity"
 _FACT_OFF = "clockOff"  # how far the charger's clock is from ours (s)
@@ -68,6 +70,7 @@ class Station:
         self._opened_s = port.monotonic()
         self._status_0 = ""
         self._own_meter = False
+        self._socket = 1  # of the connector that has the car, where there are several
         self._is_told = False  # whether a session runs, by a message about one
         self._stood_s = -math.inf
         if (running := self.transactions.running) is not None:
@@ -87,7 +90,12 @@ class Station:
     @property
     def is_known(self) -> bool:
         """Whether the charger said, in this connection, whether a session runs."""
-        return bool(self.status) or self._is_told
+        return self.status not in ("", OCCUPIED) or self._is_told
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a session may run that nothing in this connection told of."""
+        return self.session is None and not self.is_known
 
     def charger_utc_s(self) -> float | None:
         """UTC on the charger's clock, on which the end of a profile counts."""
@@ -182,6 +190,51 @@ class Station:
         elif connector == self._settings.connector and status:
             self._take_status(status)
 
+    def told_cable(self, connector: int, socket: int, stamp_s: float | None, *, plugged: bool) -> None:
+        """It told whether a car is plugged in, and not whether a session runs.
+
+        A session without a car is over for us, and goes on if the charger says so after all.
+        """
+        self._spoke(stamp_s, Kept.HARDLY)
+        if connector != self._settings.connector or (not plugged and socket != self._socket):
+            return
+        self._socket = socket
+        if not plugged:
+            if self.session:
+                self._end()
+            self._take_status("Available")
+        elif self.session is None and self.status not in PLUGGED:
+            self._take_status("Preparing" if self.is_known else OCCUPIED)
+
+    def told_session(self, told: SessionTold) -> None:
+        """A session goes on, or a car waits for one to which the charger gave an id already.
+
+        What waited for its connection tells at most that a session may run still.
+        """
+        is_old = self._spoke(told.stamp_s, self._kept(asked_for=told.asked_for)) or told.waited
+        is_same = self.session is not None and self.session.id == told.id
+        waits = not (is_same or told.authorised) and told.state in ("Preparing", "Available")
+        is_own = self.transactions.met(told.id, told.connector, waits=waits)
+        is_news = is_same or not is_old or self.is_unsure
+        if not is_own or not is_news or self.transactions.is_over(told.id):
+            return
+        self._socket, self._is_told = told.socket or self._socket, self._is_told or not is_old
+        if told.state == "Available" and not is_old:
+            self.told_cable(self._settings.connector, self._socket, None, plugged=False)
+        elif waits:
+            self._wait(is_old)
+        else:
+            self._go_on(told, is_old=is_old, is_same=is_same)
+
+    def no_session(self) -> None:
+        """It said that none runs; its messages may still say something else."""
+        self._is_told = True
+        if self.session and self.session.presumed:
+            self._end()
+        if self.status == OCCUPIED:
+            self._take_status("Preparing")
+        self.stir()
+
     def started(
         self, connector: int, id_tag: str, register_ws: int | None, stamp_s: float | None, stamp_text: str
     ) -> int:
@@ -202,10 +255,18 @@ class Station:
         return transaction
 
     def stopped(
-        self, transaction: SessionId | None, register_ws: int | None, stamp_s: float | None, reason: str
+        self,
+        transaction: SessionId | None,
+        register_ws: int | None,
+        stamp_s: float | None,
+        reason: str,
+        *,
+        state: str = "",
+        waited: bool = False,
     ) -> None:
-        """It ended a session, now or while it was offline."""
-        is_old = self._spoke(stamp_s)
+        """It ended a session, now or while it was offline. `state`: of its connector since then."""
+        is_old = self._spoke(stamp_s) or waited
+        is_own = transaction is not None and self.transactions.is_own(transaction)
         if transaction is not None:
             self.transactions.ended(transaction)
         if self.session and self.session.id in (None, transaction):
@@ -215,37 +276,69 @@ class Station:
             says_nothing = self.paused_by_us and not reason  # some end a session that they are to pause
             if reason in _BY_HAND and not says_nothing and self.status != "Available":
                 self._note_by_hand(True)
+        if state and is_own and not is_old and self.session is None and self.status != "Available":
+            self._take_status(state)
         self.stir()
 
     def told_meter(self, connector: int, transaction: SessionId | None, moments: Sequence[Metered]) -> None:
         """It told what its meter shows; of what it kept nothing counts as now."""
         own = connector == self._settings.connector
         self._own_meter = self._own_meter or own
-        fresh = [moment for moment in moments if not self._spoke(moment.stamp_s, self._kept(moment))]
+        fresh = [
+            moment
+            for moment in moments
+            if not self._spoke(moment.stamp_s, self._kept(asked_for=moment.asked_for))
+        ]
         is_over = transaction is not None and self.transactions.is_over(transaction)
         if not (own or (connector == 0 and not self._own_meter)) or not fresh or is_over:
             return
         if own:
             self._adopt(transaction, fresh[-1])
-        points: dict[str, Sample] = {}
-        for moment in fresh:
-            points |= self._points(moment)
-        if points:
-            self._port.publish(points)
-        self.stir()
+        self._meter(fresh)
 
     def alive(self) -> None:
         """It is there, and what it said last still stands."""
         now_s = self._port.monotonic()
-        if not self.status and self._status_0 and now_s - self._opened_s > LATE_STATUS_S:
-            self._take_status(self._status_0)
+        if now_s - self._opened_s > LATE_STATUS_S:
+            if not self.status and self._status_0:
+                self._take_status(self._status_0)
+            elif self.status == OCCUPIED and self.session is None:
+                self._take_status("Preparing")
         if now_s - self._stood_s >= STANDS_S:
             self._publish_state()
 
     # --- what follows ---------------------------------------------------------------------------------
 
-    def _kept(self, moment: Metered) -> Kept:
-        return Kept.NEVER if moment.asked_for and self.asked_for_meter else Kept.MAYBE
+    def _wait(self, is_old: bool) -> None:
+        """A car is there, and nobody let it charge yet."""
+        if not is_old and self.session is None:
+            self._take_status("Preparing")
+
+    def _go_on(self, told: SessionTold, *, is_old: bool, is_same: bool) -> None:
+        """A session of this id runs, or ran when the message was written."""
+        if not is_same:
+            self._begin(told.id)
+            self._note_by_hand(False)
+        if self.session and (is_old or self.session.presumed):
+            self.session = replace(self.session, presumed=is_old and (self.session.presumed or not is_same))
+        if is_old:
+            return
+        if not is_same:
+            self._publish_register(told.register_ws)
+        if told.state:
+            self._take_status(told.state)
+        self._meter(told.moments)
+
+    def _meter(self, moments: Sequence[Metered]) -> None:
+        points: dict[str, Sample] = {}
+        for moment in moments:
+            points |= self._points(moment)
+        if points:
+            self._port.publish(points)
+        self.stir()
+
+    def _kept(self, *, asked_for: bool) -> Kept:
+        return Kept.NEVER if asked_for and self.asked_for_meter else Kept.MAYBE
 
     def _spoke(self, stamp_s: float | None, kept: Kept = Kept.MAYBE) -> bool:
         """Note that something was said; whether it is of the past."""

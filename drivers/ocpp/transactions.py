@@ -13,6 +13,7 @@ FIRST_BELOW = 1_000_000_000  # drawn, so that lost facts do not give an old id a
 KEPT = 16
 _FACT = "transactions"
 _LARGEST = 2**31 - 1
+_WAITS = "waits"  # in place of the start of one that nobody let begin yet
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Transactions:
     @property
     def running(self) -> SessionId | None:
         """The last session of our connector, if it did not end as far as we were told."""
-        own = [kept for kept in self._kept if self._is_own(kept)]
+        own = [kept for kept in self._kept if self._is_own(kept) and kept.start != _WAITS]
         return own[-1].id if own and not own[-1].ended else None
 
     @property
@@ -67,6 +68,26 @@ class Transactions:
         """A session runs that somebody else gave its id."""
         if self.running != transaction:
             self._remember(_Kept("", transaction, False, self._connector))
+
+    def met(self, transaction: SessionId, connector: int | None, *, waits: bool) -> bool:
+        """Note a session to which the charger gave its id; whether it is at our connector.
+
+        Its connector is told once, and ours unless it is told. One that waits does not run yet.
+        """
+        kept = next((kept for kept in self._kept if kept.id == transaction), None)
+        start = _WAITS if waits else ""
+        if kept is None:
+            kept = _Kept(start, transaction, False, connector or self._connector)
+            self._remember(kept)
+        told = (start if kept.start == _WAITS else kept.start), connector or kept.connector
+        if (kept.start, kept.connector) != told:
+            kept.start, kept.connector = told
+            self._changes += 1
+        return self._is_own(kept)
+
+    def is_own(self, transaction: SessionId) -> bool:
+        """Whether it is known, and at our connector."""
+        return any(kept.id == transaction and self._is_own(kept) for kept in self._kept)
 
     def ended(self, transaction: SessionId | None) -> None:
         """A session is over; None: whichever ran at our connector."""
@@ -103,7 +124,7 @@ class Transactions:
 
 def _entry(entry: JsonValue) -> _Kept | None:
     match entry:
-        case [str(start), int(number), bool(ended), int(connector)]:
+        case [str(start), int(number) | str(number), bool(ended), int(connector)]:
             return _Kept(start, number, ended, connector)
         case _:
             return None

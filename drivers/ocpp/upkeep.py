@@ -10,11 +10,13 @@ from drivers.base import DevicePort
 from drivers.ocpp.calls import NO_SUCH_CALL, Calls, is_accepted
 from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.field import word
+from drivers.ocpp.learned import Session
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Profile
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import TRIGGER, Station
 
+_RUNS = "whether a session runs"
 STALE_AFTER = 3  # intervals without a reading
 REJECTED_FOR_S = 60.0
 START_WAITS_S = (0.0, 20.0, 60.0, 120.0, 300.0)  # before each try; then the household is at it
@@ -39,6 +41,9 @@ class Upkeep:
         self._pace = pace
         self._first_profile = first_profile
         self._asked_s: dict[str, float] = {}  # by message: not asked for before then
+        self._rejected: dict[
+            str, str
+        ] = {}  # messages that were not to be had when last asked for, and the answer
         self._starts = 0
         self._start_s = -math.inf
 
@@ -47,8 +52,8 @@ class Upkeep:
         station = self._station
         if not station.status:
             await self._trigger("StatusNotification")
-        if station.session is not None or not station.status:
-            await self._trigger("MeterValues")
+        if station.session is not None or station.is_unsure:
+            await self._ask_reading()
 
     async def turn(self) -> float:
         """Do what is due; seconds until something may be due again."""
@@ -63,7 +68,38 @@ class Upkeep:
         due_s = session.since_s if session.id is None or session.presumed else stale_s
         if now_s < due_s:
             return due_s - now_s
-        return await self._trigger("MeterValues")
+        return await self._ask_reading()
+
+    async def _ask_reading(self) -> float:
+        """Ask for a reading in the first way that is taken; where there is none of a session, it is over."""
+        wait_s = math.inf
+        for message in self._calls.version.READINGS:
+            wait_s = await self._trigger(message)
+            if message not in self._rejected:
+                return wait_s
+            await self._ask_whether_it_runs(message)
+        return wait_s
+
+    async def _ask_whether_it_runs(self, message: str) -> None:
+        """What becomes of a session of which a charger that knows this message has nothing to say."""
+        station, session, version = self._station, self._station.session, self._calls.version
+        if self._rejected.get(message) != "Rejected" or message == version.READINGS[-1]:
+            return
+        if session is None or (session.presumed and not await self._runs(session)):
+            station.no_session()
+
+    async def _runs(self, session: Session) -> bool:
+        """Whether the charger says that a session runs still, or may."""
+        question = None if session.id is None else self._calls.version.get_session(session.id)
+        if question is None or self._station.is_mute(_RUNS):
+            return False
+        try:
+            return self._calls.version.session_runs(await self._calls.ask(question, _RUNS)) is not False
+        except Lost:
+            raise
+        except (Negative, NoAnswer):
+            self._station.cannot(_RUNS)
+            return False
 
     async def _ask_for_status(self) -> float:
         return math.inf if self._station.status else await self._trigger("StatusNotification")
@@ -77,12 +113,14 @@ class Upkeep:
         if wait_s > 0:
             return wait_s
         self._asked_s[message] = now_s + self._pace.trigger_s
-        station.asked_for_meter = station.asked_for_meter or message == "MeterValues"
+        station.asked_for_meter = station.asked_for_meter or message in self._calls.version.READINGS
+        self._rejected.pop(message, None)
         try:
             answer = await self._calls.ask(
                 self._calls.version.trigger(message, self._settings.connector), TRIGGER
             )
         except Negative as error:
+            self._rejected[message] = error.code
             if error.code in NO_SUCH_CALL:
                 station.cannot(TRIGGER)
             return self._pace.trigger_s
@@ -90,10 +128,10 @@ class Upkeep:
             raise
         except NoAnswer:
             return math.inf
-        if word(answer.get("status")) == "NotImplemented":
-            self._asked_s[message] = math.inf
-        elif not is_accepted(answer):
-            self._asked_s[message] = self._port.monotonic() + REJECTED_FOR_S
+        if not is_accepted(answer):
+            self._rejected[message] = word(answer.get("status"))
+            is_unknown = self._rejected[message] == "NotImplemented"
+            self._asked_s[message] = math.inf if is_unknown else self._port.monotonic() + REJECTED_FOR_S
         return self._pace.trigger_s
 
     # --- a car that waits -------------------------------------------------------------------------------

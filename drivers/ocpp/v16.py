@@ -18,7 +18,7 @@ from ocpp.v16 import call, call_result, datatypes, enums  # type: ignore[import-
 from drivers.ocpp.field import moment_s, moment_text, number, part, parts, whole, word
 from drivers.ocpp.keys import Keys
 from drivers.ocpp.meter import metered
-from drivers.ocpp.profile import End, Profile, Purpose, Unit
+from drivers.ocpp.profile import End, Profile, Purpose, SessionId, Unit
 from drivers.ocpp.rpc import FORMATION_VIOLATION, Payload
 from drivers.ocpp.version import Charger, Message
 
@@ -27,6 +27,7 @@ logging.getLogger("ocpp").setLevel(logging.CRITICAL)
 WH_WS = 3600
 VIOLATION = FORMATION_VIOLATION
 TELLS_ALL_KEYS = True
+READINGS: tuple[str, ...] = ("MeterValues",)
 
 
 # --- what we are told ---------------------------------------------------------------------------------
@@ -169,6 +170,16 @@ def trigger(requested: str, connector: int) -> Message:
     )
 
 
+def get_session(_transaction: SessionId) -> Message | None:
+    """There is no such question."""
+    return None
+
+
+def session_runs(_answer: Payload) -> bool | None:
+    """It is not told."""
+    return None
+
+
 def start_session(connector: int, id_tag: str, profile: Profile | None) -> Message:
     """Begin a session, under a profile from its first second where the charger takes one."""
     return _message(
@@ -241,7 +252,7 @@ def _profile(profile: Profile) -> Any:
     is_dated = lease is not None and lease.end is not End.DURATION
     return datatypes.ChargingProfile(
         charging_profile_id=profile.id,
-        transaction_id=profile.transaction,
+        transaction_id=profile.transaction if isinstance(profile.transaction, int) else None,
         stack_level=profile.stack_level,
         charging_profile_purpose=enums.ChargingProfilePurposeType(profile.purpose.value),
         charging_profile_kind=kinds.relative if start_s is None else kinds.absolute,

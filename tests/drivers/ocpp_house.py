@@ -1,4 +1,5 @@
-"""The driver and a charger on a real socket; afterwards what was said is held against 1.6's schemas."""
+"""The driver and a charger on a real socket; afterwards what was said is held against
+the schemas of its version."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ class Home:
 
     async def set_up(self) -> None:
         """Until the driver has configured the charger."""
-        await self.charger.until(lambda: ("AuthorizeRemoteTxRequests", "false") in self.charger.keys.items())
+        last = {"AuthorizeRemoteTxRequests", "AuthCtrlr.AuthorizeRemoteStart"}
+        await self.charger.until(lambda: any(self.charger.keys.get(key) == "false" for key in last))
 
     async def session(self, **changes: Any) -> int:
         """A set-up charger with a car that charges, started by hand."""
@@ -94,14 +96,15 @@ class Home:
 
 @asynccontextmanager
 async def home(
-    prepare: Callable[[Charger], None] = lambda _charger: None,
+    prepare: Callable[[Any], None] = lambda _charger: None,
     port: Hub | None = None,
     pace: Pace = QUICK,
+    kind: type[Charger] = Charger,
     **settings: Any,
 ) -> AsyncIterator[Home]:
     """A home whose charger already tries to connect; `prepare` makes it an odd one."""
     hub = port or Hub()
-    charger = Charger(free_port(), clock=lambda: hub.wall_s)
+    charger = kind(free_port(), clock=lambda: hub.wall_s)
     prepare(charger)
     driver = serving(charger, pace, **settings)
     async with running(driver.run(hub)) as task, charger:
@@ -118,21 +121,21 @@ def serving(charger: Charger, pace: Pace = QUICK, **settings: Any) -> Ocpp:
 
 
 def check(charger: Charger) -> None:
-    """What the gateway said is what 1.6 allows, and came when it may."""
+    """What the gateway said is what its version allows, and came when it may."""
     assert charger.violations == []
     for action, payload in charger.asked:
-        valid(Call("id", action, payload))
+        valid(Call("id", action, payload), charger.ocpp)
     for action, payload in charger.answers:
         if "error" not in payload:
-            valid(CallResult("id", payload, action))
+            valid(CallResult("id", payload, action), charger.ocpp)
 
 
-def valid(message: Call | CallResult) -> None:
+def valid(message: Call | CallResult, version: str = "1.6") -> None:
     """Hold a message against its schema."""
-    _validate_payload(message, "1.6")
+    _validate_payload(message, version)
 
 
 def profile_in(payload: Json) -> Json:
     """The profile of a SetChargingProfile."""
-    profile: Json = payload["csChargingProfiles"]
+    profile: Json = payload["csChargingProfiles" if "csChargingProfiles" in payload else "chargingProfile"]
     return profile

@@ -15,6 +15,7 @@ from drivers.ocpp.settings import Settings
 from tests.drivers.conformance import Holding, HoldSubject
 from tests.drivers.ocpp_house import QUICK
 from tests.fakes.charger import START_UTC_S, Charger
+from tests.fakes.charging_station import ChargingStation
 from tests.fakes.mosquitto import free_port
 
 
@@ -50,13 +51,11 @@ class ChargerSubject(HoldSubject):
     def __init__(self) -> None:
         self.passed_s = 0.0
         self._born_s = asyncio.get_running_loop().time()
-        self.charger = Charger(
-            free_port(),
-            clock=self.wall_s,
-            sample_s=0.1,
-            status="Charging",
-            transaction=77,  # a session that began before we were there
-        )
+        self.charger = self.running()
+
+    def running(self) -> Charger:
+        """A charger with a session that began before we were there."""
+        return Charger(free_port(), clock=self.wall_s, sample_s=0.1, status="Charging", transaction=77)
 
     def wall_s(self) -> float:
         return START_UTC_S + self.passed_s + asyncio.get_running_loop().time() - self._born_s
@@ -83,16 +82,33 @@ class ChargerSubject(HoldSubject):
         return self.charger.power_w() == 0
 
     def commands(self) -> int:
-        commands = ("RemoteStartTransaction", "ClearChargingProfile")
+        commands = ("RemoteStartTransaction", "RequestStartTransaction", "ClearChargingProfile")
         return len(self.charger.limits()) + sum(len(self.charger.asked_for(name)) for name in commands)
 
     def pass_time(self, seconds: float) -> None:
         self.passed_s += seconds
 
 
+class StationSubject(ChargerSubject):
+    def running(self) -> Charger:
+        station = ChargingStation(
+            free_port(), clock=self.wall_s, sample_s=0.1, status="Charging", transaction="tx-0"
+        )
+        station.is_authorised = True
+        return station
+
+
 class TestOcpp(Holding):
     @pytest.fixture
     async def subject(self) -> AsyncIterator[ChargerSubject]:
         subject = ChargerSubject()
+        async with subject.charger:
+            yield subject
+
+
+class TestOcpp201(Holding):
+    @pytest.fixture
+    async def subject(self) -> AsyncIterator[ChargerSubject]:
+        subject = StationSubject()
         async with subject.charger:
             yield subject

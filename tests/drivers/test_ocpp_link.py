@@ -142,16 +142,19 @@ async def test_a_charger_whose_driver_is_just_away_is_told_to_come_again(serve: 
 
 
 @pytest.mark.parametrize(
-    ("offered", "status", "spoken"),
+    ("offered", "version", "status", "spoken"),
     [
-        (("ocpp1.6",), 101, "ocpp1.6"), ((), 101, None), (("OCPP1.6",), 101, "OCPP1.6"),
-        (("ocpp2.0.1", "ocpp1.6"), 101, "ocpp1.6"), (("ocpp2.0.1",), 400, None),
+        (("ocpp1.6",), "1.6", 101, "ocpp1.6"), ((), "1.6", 101, None), (("OCPP1.6",), "1.6", 101, "OCPP1.6"),
+        (("ocpp2.0.1", "ocpp1.6"), "1.6", 101, "ocpp1.6"),
+        (("ocpp1.6", "ocpp2.0.1"), "2.0.1", 101, "ocpp2.0.1"),
+        (("ocpp2.1", "ocpp2.0.1"), "1.6", 101, "ocpp2.0.1"), (("ocpp1.6",), "2.0.1", 101, "ocpp1.6"),
+        ((), "2.0.1", 101, None), (("ocpp2.1", "ocpp2.0", "ocpp1.5"), "2.0.1", 400, None),
     ],
 )  # fmt: skip
-async def test_1_6_is_spoken_also_with_who_names_no_version(
-    serve: Any, port: int, offered: tuple[str, ...], status: int, spoken: str | None
+async def test_the_version_is_1_6_unless_it_is_configured_or_offered_alone(
+    serve: Any, port: int, offered: tuple[str, ...], version: str, status: int, spoken: str | None
 ) -> None:
-    await serve(charge_point="garage")
+    await serve(charge_point="garage", version=version)
     charger = Charger(port)
     charger.quirks.subprotocols = offered
     assert await _status(charger) == status

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -99,6 +99,9 @@ class Charger:
     violations: list[str] = field(default_factory=list)  # what a gateway must not do
     connections: int = 0
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+
+    ocpp: ClassVar[str] = "1.6"
+    told_connectors: ClassVar[tuple[int, ...]] = (0, 1)
 
     def __post_init__(self) -> None:
         self.keys = {
@@ -372,8 +375,8 @@ class Charger:
         else:
             self._accepted = True
         if self.quirks.tells_status:
-            await self.call("StatusNotification", self._status(0))
-            await self.call("StatusNotification", self._status(1))
+            for connector in self.told_connectors:
+                await self.call("StatusNotification", self._status(connector))
 
     async def boot(self) -> None:
         self._accepted, self._boot_id = False, str(next(self._ids))
