@@ -38,7 +38,7 @@ class Configuration:
         """
         for name, keys in ((_ALL_KEYS, ()), (_SOME_KEYS, NEEDED)):
             is_known = bool(keys) or self._version.TELLS_ALL_KEYS
-            if self._station.is_mute(name) or not is_known:
+            if self._station.notes.is_mute(name) or not is_known:
                 continue
             try:
                 answer = await self._calls.ask(self._version.get_keys(keys), name)
@@ -47,9 +47,9 @@ class Configuration:
             except NoAnswer:
                 continue
             except Negative:
-                self._station.cannot(name)
+                self._station.notes.cannot(name)
             else:
-                self._station.told_keys(self._version.keys_in(answer))
+                self._station.notes.told_keys(self._version.keys_in(answer))
                 return
 
     async def write(self) -> None:
@@ -62,13 +62,13 @@ class Configuration:
         await self._set("MeterValueSampleInterval", str(self._settings.sample_s))
         await self._measure(_ALIGNED)
         await self._set("ClockAlignedDataInterval", str(ALIGNED_S))
-        if self._station.keys.number("WebSocketPingInterval") in (None, 0):
+        if self._station.notes.keys.number("WebSocketPingInterval") in (None, 0):
             await self._set("WebSocketPingInterval", str(int(PING_S)))
         await self._set("AuthorizeRemoteTxRequests", "false")
 
     async def _measure(self, key: str) -> None:
         """Ask for as much as the charger takes; each try replaces the list, so the last one taken stands."""
-        keys = self._station.keys
+        keys = self._station.notes.keys
         current = [part.strip() for part in (keys.value(key) or "").split(",") if part.strip()]
         if keys.is_read_only(key) or current == self._taken(key):
             return
@@ -80,14 +80,14 @@ class Configuration:
             if await self._set(key, ",".join(wanted)):
                 await self._keep(key, list(wanted))
                 return
-        if not self._station.is_mute(key):
+        if not self._station.notes.is_mute(key):
             await self._keep(key, list(current))
 
     async def _set(self, key: str, value: str) -> bool:
-        keys = self._station.keys
+        keys = self._station.notes.keys
         if (keys.value(key) or "").casefold() == value.casefold():
             return True
-        if self._station.is_mute(key) or keys.is_read_only(key):
+        if self._station.notes.is_mute(key) or keys.is_read_only(key):
             return False
         try:
             answer = await self._calls.ask(self._version.set_key(key, value), key)
@@ -97,7 +97,7 @@ class Configuration:
             return False
         status = self._version.set_status(answer)
         if status == "NotSupported":
-            self._station.cannot(key)
+            self._station.notes.cannot(key)
         if status == "RebootRequired":
             text = f"{key} counts only after the charger was started anew"
             self._port.report(DeviceEvent("rebootRequired", text, "info"))
@@ -106,15 +106,15 @@ class Configuration:
     def _taken(self, key: str) -> list[JsonValue] | None:
         """The list the charger took when it was last asked, if it took not all."""
         fact = self._port.facts.get(_FACT)
-        if not isinstance(fact, dict) or fact.get("of") != self._station.identity:
+        if not isinstance(fact, dict) or fact.get("of") != self._station.notes.identity:
             return None
         found = fact.get(key)
         return found if isinstance(found, list) else None
 
     async def _keep(self, key: str, taken: list[JsonValue]) -> None:
         fact = self._port.facts.get(_FACT)
-        kept = fact if isinstance(fact, dict) and fact.get("of") == self._station.identity else {}
-        await self._port.facts.put(_FACT, {**kept, "of": self._station.identity, key: taken})
+        kept = fact if isinstance(fact, dict) and fact.get("of") == self._station.notes.identity else {}
+        await self._port.facts.put(_FACT, {**kept, "of": self._station.notes.identity, key: taken})
 
 
 def _ladder(most: int) -> Iterator[tuple[str, ...]]:

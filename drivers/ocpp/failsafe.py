@@ -82,13 +82,13 @@ class Failsafe:
         `look` asks it again."""
         was_unanswered, self._unanswered_s = self._unanswered_s is not None, None
         wanted = self._settings.failsafe
-        note: JsonValue = [self._station.identity, wanted.a10, self._settings.connector]
+        note: JsonValue = [self._station.notes.identity, wanted.a10, self._settings.connector]
         is_least = wanted.a10 < self._settings.wiring.most.a10
         has_it = self._port.facts.get(_FACT) == note
         is_lost = is_least and in_force is not None and in_force.a10 > wanted.a10
         if has_it and is_lost and self._port.facts.get(_FACT_HIDDEN) == note:
             return  # it was seen not to be shown though it had just been laid
-        if self._station.is_mute(_FACT) or (has_it and not is_lost):
+        if self._station.notes.is_mute(_FACT) or (has_it and not is_lost):
             return
         if (has_it or was_unanswered) and self._budget.is_spent:
             self._unanswered_s = self._port.monotonic() if was_unanswered else None
@@ -111,18 +111,18 @@ class Failsafe:
             is_hidden = shown is not None and shown.a10 > wanted.a10
             await self._port.facts.put(_FACT_HIDDEN, note if is_hidden else None)
         if not laid:
-            self._station.cannot(_FACT)
+            self._station.notes.cannot(_FACT)
             self._tell_none(why, is_least)
 
     def _tell_none(self, why: str, is_least: bool) -> None:
         text = f"no fail-safe is laid: {why}; without us it charges as its own settings say"
-        self._station.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
+        self._station.notes.tell_once("noFailsafe", text, "alarm" if is_least else "warning")
 
     async def _lay(self, limit: Limit) -> bool:
-        now_s = self._station.charger_utc_s()
+        now_s = self._station.time.utc_s()
         version = self._calls.version
         near, far = version.default_targets(self._settings.connector)
-        first, other = self._station.keys.units
+        first, other = self._station.notes.keys.units
         for target, unit, since_s in (
             (near, first, None),
             (near, other, None),

@@ -17,7 +17,8 @@ from drivers.ocpp.pace import Pace
 from drivers.ocpp.profile import Limit, Profile
 from drivers.ocpp.resume import Help, Resume
 from drivers.ocpp.settings import Settings, ability
-from drivers.ocpp.station import DRAWS_W, MOVED_S, Station
+from drivers.ocpp.station import DRAWS_W, Station
+from drivers.ocpp.told_time import MOVED_S
 
 RENEW_AT = 2 / 3  # of a lease
 TRIES_MAX = 3  # of what is answered with an error; of what is not answered those that go at once
@@ -123,12 +124,12 @@ class Hold:
         """How long to wait for what shows the charger's clock, by which a lease ends: once, where it was
         never shown."""
         if (
-            not self._station.clock_is_known
-            and self._station.may_ask_clock()
+            not self._station.time.is_known
+            and self._station.time.may_ask()
             and await self._leases.ask_clock()
         ):
             self._clock_due_s = self._port.monotonic() + self._pace.clock_s
-        return 0.0 if self._station.clock_is_known else self._clock_due_s - self._port.monotonic()
+        return 0.0 if self._station.time.is_known else self._clock_due_s - self._port.monotonic()
 
     def _is_due(self, held: Held, *, is_new: bool) -> bool:
         """Whether the limit that lies there is to be said again at once."""
@@ -137,7 +138,7 @@ class Hold:
     def _clock_moved(self, held: Held) -> bool:
         """Whether the end of a lease was said by another clock than the charger has: it was not known
         yet, or was set."""
-        lead_s = self._station.clock_lead_s
+        lead_s = self._station.time.lead_s
         return lead_s is not None and held.lead_s is not None and abs(lead_s - held.lead_s) > MOVED_S
 
     def _renewal_s(self, held: Held, want: Want) -> float:
@@ -161,7 +162,9 @@ class Hold:
         elif need is not Help.AGAIN:
             self._resume = None
             if need is Help.NO_MORE:
-                self._station.tell_once("carNotTaking", "the car takes no current after a pause", "info")
+                self._station.notes.tell_once(
+                    "carNotTaking", "the car takes no current after a pause", "info"
+                )
             return math.inf
         return 0.0
 
@@ -189,7 +192,7 @@ class Hold:
             can_rise = session is None or session.id is not None
             return wiring.most if can_rise and self._settings.failsafe.a10 < wiring.most.a10 else None
         level_w = self._ability.at_or_below(want.at_most_w) or 0
-        seen = session.phases if session and session.phases else self._station.phases_seen
+        seen = session.phases if session and session.phases else self._station.notes.phases_seen
         return wiring.at_most(level_w, seen)
 
     def _aim(self) -> tuple[Session, Limit] | None:
@@ -205,7 +208,7 @@ class Hold:
         """Bring the charger to what is wanted, and tell how that is known."""
         now_s = self._port.monotonic()
         self._aimed = self._port.latest()
-        self._lead_s = self._station.clock_lead_s
+        self._lead_s = self._station.time.lead_s
         if limit is None:
             proof = await self._give_back(session, held)
         else:
@@ -290,8 +293,8 @@ class Hold:
         self._unanswered = f"a limit cannot be set: {error}; it is tried again"
         self._tell_unanswered(want)
         if self._failures == DEAF_AFTER:
-            self._station.tell_once("limitUnanswered", self._unanswered, "warning")
-            if self._leases.were_taken and self._station.may_hang_up():
+            self._station.notes.tell_once("limitUnanswered", self._unanswered, "warning")
+            if self._leases.were_taken and self._station.notes.may_hang_up():
                 self._leases.hang_up()
         return wait_s
 
@@ -313,7 +316,7 @@ class Hold:
             return self._later()
         now_s, want = self._port.monotonic(), self._aimed or self._port.latest()
         self._failures = 0
-        self._station.tell_once("monitorOnly", f"a limit cannot be set: {error}")
+        self._station.notes.tell_once("monitorOnly", f"a limit cannot be set: {error}")
         if want is None:
             return 0.0
         limit = self._target(want, session)

@@ -66,7 +66,7 @@ class Leases:
     async def ask_clock(self) -> bool:
         """Ask for a reading, whose stamp shows the charger's clock; whether one is to come."""
         station = self._station
-        if station.is_mute(TRIGGER) or station.keys.can_trigger is False:
+        if station.notes.is_mute(TRIGGER) or station.notes.keys.can_trigger is False:
             return False
         station.asked_for_meter = True
         try:
@@ -87,7 +87,7 @@ class Leases:
             Negative, NoAnswer, Superseded: as `Connection.call`; no fault of the way.
         """
         if self.times(End.BOTH) is None:
-            self._station.tell_once(
+            self._station.notes.tell_once(
                 "clockUnknown", "no clock is known, so no limit of ours would end: none is set"
             )
             raise NoAnswer("neither our clock nor the charger's is known yet")
@@ -127,10 +127,10 @@ class Leases:
 
     async def in_force(self) -> Limit | None:
         """What the charger says holds now; None: it cannot tell, and is not asked again."""
-        if self._station.is_mute(COMPOSITE):
+        if self._station.notes.is_mute(COMPOSITE):
             return None
         way = self._known()
-        unit = way.unit if way else self._station.keys.units[0]
+        unit = way.unit if way else self._station.notes.keys.units[0]
         message = self._version.get_composite(self._settings.connector, unit)
         try:
             answer = await self._calls.ask(message, COMPOSITE, is_short=True)  # the next limit waits for it
@@ -142,7 +142,7 @@ class Leases:
             answer = {}
         value = self._version.composite_limit(answer, unit)
         if value is None:
-            self._station.cannot(COMPOSITE)
+            self._station.notes.cannot(COMPOSITE)
             return None
         value = min(value, 1e6) + _ROUNDED[unit]
         wiring = self._settings.wiring
@@ -152,7 +152,7 @@ class Leases:
 
     def times(self, end: End) -> Lease | None:
         """A lease from now on, on the charger's clock; None: nobody knows what time it is there."""
-        now_s = self._station.charger_utc_s()
+        now_s = self._station.time.utc_s()
         return None if now_s is None else Lease(now_s - SKEW_S, now_s + self._settings.lease_s, end)
 
     def for_start(self, limit: Limit) -> Profile | None:
@@ -169,13 +169,13 @@ class Leases:
         """All that are worth a try: those for the session first, of each kind the one taken last in front."""
         known = self._known()
         ways = self._session_ways() if session.id is not None else []
-        keys = self._station.keys
+        keys = self._station.notes.keys
         if keys.has_levels:
             ways += [Way(Purpose.ANY_SESSION, unit, ABOVE_FAILSAFE) for unit in keys.units]
         return sorted(ways, key=lambda way: (way.purpose is Purpose.ANY_SESSION, way != known))
 
     def _session_ways(self) -> list[Way]:
-        levels, units = self._station.keys.stack_levels, self._station.keys.units
+        levels, units = self._station.notes.keys.stack_levels, self._station.notes.keys.units
         said_both = [Way(Purpose.SESSION, unit, level) for level in levels for unit in units]
         return said_both + [Way(Purpose.SESSION, units[0], 0, end) for end in (End.DURATION, End.VALID_TO)]
 
@@ -199,11 +199,11 @@ class Leases:
             text = f"the charger takes a limit's end only as {way.end.value}; that it ends is not proven"
             self._port.report(DeviceEvent("leaseEndUnproven", text, "warning"))
         told: list[JsonValue] = [way.purpose.value, way.unit.value, way.stack_level, way.end.value]
-        await self._port.facts.put(_FACT, {"of": self._station.identity, "way": told})
+        await self._port.facts.put(_FACT, {"of": self._station.notes.identity, "way": told})
 
     def _known(self) -> Way | None:
         fact = self._port.facts.get(_FACT)
-        if not isinstance(fact, dict) or fact.get("of") != self._station.identity:
+        if not isinstance(fact, dict) or fact.get("of") != self._station.notes.identity:
             return None
         match fact.get("way"):
             case [str(purpose), str(unit), int(level), str(end)]:

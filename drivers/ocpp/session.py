@@ -53,7 +53,7 @@ class Conversation:
         self._station = Station(settings, port, learned)
         self._question_s = question_s(settings.timeout_s, pace.question_s)
         self._calls = Calls(
-            connection, version, settings.timeout_s, self._question_s, self._station.unanswered
+            connection, version, settings.timeout_s, self._question_s, self._station.notes.unanswered
         )
         self._station.stir = self._stir
         self._opened_s = port.monotonic()
@@ -114,7 +114,7 @@ class Conversation:
         await self._settle(leases, failsafe)
         if self._is_storm():
             text = "the charger starts again and again; for an hour nothing in it is configured"
-            self._station.tell_once("bootStorm", text)
+            self._station.notes.tell_once("bootStorm", text)
             return
         await configuration.write()
 
@@ -179,9 +179,9 @@ class Conversation:
             async with asyncio.timeout(KEEP_WITHIN_S):
                 await self._station.keep()
         except TimeoutError:
-            self._station.tell_once("notKept", "what was learned of the charger waits for the disk")
+            self._station.notes.tell_once("notKept", "what was learned of the charger waits for the disk")
         except Refused as error:  # the car charges all the same
-            self._station.tell_once("notKept", f"what was learned of the charger is not kept: {error}")
+            self._station.notes.tell_once("notKept", f"what was learned of the charger is not kept: {error}")
 
     def _woken(self) -> asyncio.Event:
         event = asyncio.Event()

@@ -9,14 +9,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from drivers.base import DeviceEvent, DevicePort, JsonValue, Sample
+from drivers.base import DevicePort, Sample
 from drivers.ocpp.charger_clock import Kept
 from drivers.ocpp.gauge import Gauge
-from drivers.ocpp.keys import Keys
 from drivers.ocpp.learned import Learned, Session
 from drivers.ocpp.meter import Metered
+from drivers.ocpp.notes import Notes
 from drivers.ocpp.profile import SessionId
 from drivers.ocpp.settings import Settings
+from drivers.ocpp.told_time import ToldTime
 from drivers.ocpp.transactions import Transactions
 from drivers.ocpp.version import SessionTold
 
@@ -26,18 +27,9 @@ PLUGGED = {OCCUPIED, "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "F
 DRAWS_W = 50.0  # less is no charging
 STANDS_S = 10.0  # how often what did not change is said again while the charger is there
 IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also without a session
-CLOCK_OFF_S = 120.0
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
 TRIGGER = "TriggerMessage"
-HUNG_UP_FOR_S = 3600.0
-_FIRST_DAY_S = 1_767_225_600.0  # 2026-01-01: better than 1970 for a charger's clock, where nobody knows
 _BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand", "MasterPass"}
-_FACT_BY_HAND = "stoppedByHand"
-_FACT_IDENTITY = "identity"
-_FACT_OFF = "clockOff"  # how far the charger's clock is from ours (s)
-_FACT_PHASES = "phases"  # the most a session was seen to use
-_FACT_UNANSWERED = "unanswered"
-MOVED_S = 30.0  # a clock that is off by so much more than was thought ends a lease too early or too late
 
 
 class Station:
@@ -55,17 +47,13 @@ class Station:
         self.status_s = -math.inf
         self.booted_s: float | None = None
         self.spoke_s: float | None = None  # of something else than its start
-        self.by_hand = (
-            port.facts.get(_FACT_BY_HAND) is True
-        )  # the household ended it and left the car plugged
-        self.identity = str(port.facts.get(_FACT_IDENTITY) or "")  # vendor, model, firmware
         self.asked_for_meter = False  # in this connection
         self.stir: Callable[[], None] = lambda: None
-        self._unsaved: dict[str, JsonValue] = {}
+        self.notes = Notes(port, learned, lambda: self.stir())
+        self.time = ToldTime(port, learned.clock, self.notes)
         self._settings = settings
         self._port = port
         self._learned = learned
-        self._recall(learned)
         self._gauge = Gauge(settings.wiring.most.power_w)
         self._opened_s = port.monotonic()
         self._status_0 = ""
@@ -79,15 +67,6 @@ class Station:
     # --- what others ask ----------------------------------------------------------------------------
 
     @property
-    def keys(self) -> Keys:
-        """Its configuration, as far as it told it."""
-        return self._learned.keys
-
-    def is_mute(self, name: str) -> bool:
-        """Whether this charger did not answer this question, or cannot do it, and is not asked again now."""
-        return self._learned.mute.holds(name, self._port.monotonic())
-
-    @property
     def is_known(self) -> bool:
         """Whether the charger said, in this connection, whether a session runs."""
         return self.status not in ("", OCCUPIED) or self._is_told
@@ -97,89 +76,27 @@ class Station:
         """Whether a session may run that nothing in this connection told of."""
         return self.session is None and not self.is_known
 
-    def charger_utc_s(self) -> float | None:
-        """UTC on the charger's clock, on which the end of a profile counts."""
-        return self._learned.clock.utc_s(self._port.monotonic(), self._port.utc())
-
-    @property
-    def clock_lead_s(self) -> float | None:
-        """The charger's clock less our monotonic one."""
-        utc_s = self.charger_utc_s()
-        return None if utc_s is None else utc_s - self._port.monotonic()
-
-    @property
-    def clock_is_known(self) -> bool:
-        """Whether the charger's clock was ever shown by its messages."""
-        return self._learned.clock.is_known
-
-    def may_ask_clock(self) -> bool:
-        """Whether it was never asked for what shows its clock, noted as asked."""
-        clock = self._learned.clock
-        may_ask, clock.was_asked = not clock.was_asked, True
-        return may_ask
-
-    def now_s(self) -> float:
-        """UTC to set the charger's clock by; with ours not trusted, as it has it or was told."""
-        now_s, found_s = self._port.monotonic(), self._port.utc() or self.charger_utc_s()
-        utc_s = _FIRST_DAY_S + now_s if found_s is None else found_s
-        self._learned.clock.told(utc_s, now_s)
-        return utc_s
-
-    def may_hang_up(self) -> bool:
-        """Whether a new connection is worth a try, noted as one: not soon after the last."""
-        now_s = self._port.monotonic()
-        if now_s - self._learned.hung_up_s < HUNG_UP_FOR_S:
-            return False
-        self._learned.hung_up_s = now_s
-        return True
-
-    def tell_once(self, kind: str, text: str, severity: str = "warning") -> None:
-        """Report something once in the daemon's life."""
-        if (kind + text) not in self._learned.told and len(self._learned.told) < 256:
-            self._learned.told.add(kind + text)
-            self._port.report(DeviceEvent(kind, text, severity))
-
-    def told_keys(self, keys: Keys) -> None:
-        """It told its configuration."""
-        self._learned.keys = keys
-
-    def cannot(self, name: str) -> None:
-        """It declined this: it is not asked again for a day."""
-        self._learned.mute.add(name, self._port.monotonic())
-
-    def unanswered(self, name: str) -> None:
-        """It did not answer this question: it is not asked again for a day, also after our next start."""
-        now_s, mute = self._port.monotonic(), self._learned.mute
-        mute.add(name, now_s, unanswered=True)
-        asked = mute.encoded(now_s, self._port.utc())
-        self._unsaved[_FACT_UNANSWERED] = {"of": self.identity, "asked": asked}
-        self.stir()
-
     async def keep(self) -> None:
         """Write down what a restart must not forget.
 
         Raises:
             Refused: the disk does not take it.
         """
-        for key, value in tuple(self._unsaved.items()):
-            await self._port.facts.put(key, value)
-            if self._unsaved.get(key) == value:
-                del self._unsaved[key]
+        await self.notes.keep()
         if self.transactions.pending:
             await self.transactions.keep()
 
     # --- what the charger says ------------------------------------------------------------------------
 
+    def now_s(self) -> float:
+        """UTC to set the charger's clock by."""
+        return self.time.to_tell_s()
+
     def booted(self, vendor: str, model: str, firmware: str) -> None:
         """It started."""
         self.booted_s = self._port.monotonic()
         self._learned.boots_s.append(self.booted_s)
-        identity = " ".join(filter(None, (vendor, model, firmware)))
-        if identity != self.identity:
-            self._learned.mute.clear()
-            self._learned.keys = Keys({})
-        self.identity = identity
-        self._unsaved[_FACT_IDENTITY] = self.identity
+        self.notes.note_identity(" ".join(filter(None, (vendor, model, firmware))))
         self.stir()
 
     def told_status(self, connector: int, status: str, stamp_s: float | None) -> None:
@@ -213,15 +130,15 @@ class Station:
         """
         is_old = self._spoke(told.stamp_s, self._kept(asked_for=told.asked_for)) or told.waited
         is_same = self.session is not None and self.session.id == told.id
-        waits = not (is_same or told.authorised) and told.state in ("Preparing", "Available")
-        is_own = self.transactions.met(told.id, told.connector, waits=waits)
+        runs = told.authorised or told.state not in ("Preparing", "Available")
+        is_own = self.transactions.met(told.id, told.connector, runs=runs)
         is_news = is_same or not is_old or self.is_unsure
         if not is_own or not is_news or self.transactions.is_over(told.id):
             return
         self._socket, self._is_told = told.socket or self._socket, self._is_told or not is_old
         if told.state == "Available" and not is_old:
             self.told_cable(self._settings.connector, self._socket, None, plugged=False)
-        elif waits:
+        elif self.transactions.waits(told.id):
             self._wait(is_old)
         else:
             self._go_on(told, is_old=is_old, is_same=is_same)
@@ -246,7 +163,7 @@ class Station:
         start = f"{connector} {id_tag} {stamp_text if stamp_s is None else stamp_s} {register_ws}"
         transaction, is_over = self.transactions.begun(start, connector, dated=stamp_s is not None)
         if connector in (0, self._settings.connector) and not is_over:
-            self._note_by_hand(False)
+            self.notes.note_by_hand(False)
             is_known = self.session is not None and self.session.id == transaction
             if not is_known and not (is_old and self.status in RESTING):
                 self._begin(transaction)
@@ -266,16 +183,16 @@ class Station:
     ) -> None:
         """It ended a session, now or while it was offline. `state`: of its connector since then."""
         is_old = self._spoke(stamp_s) or waited
-        is_own = transaction is not None and self.transactions.is_own(transaction)
+        is_own = self.transactions.is_own(transaction)
         if transaction is not None:
             self.transactions.ended(transaction)
-        if self.session and self.session.id in (None, transaction):
+        if self.session and self.session.id in (None, transaction) and is_own is not False:
             self._end()
             if not is_old:
                 self._publish_register(register_ws)
             says_nothing = self.paused_by_us and not reason  # some end a session that they are to pause
             if reason in _BY_HAND and not says_nothing and self.status != "Available":
-                self._note_by_hand(True)
+                self.notes.note_by_hand(True)
         if state and is_own and not is_old and self.session is None and self.status != "Available":
             self._take_status(state)
         self.stir()
@@ -318,7 +235,7 @@ class Station:
         """A session of this id runs, or ran when the message was written."""
         if not is_same:
             self._begin(told.id)
-            self._note_by_hand(False)
+            self.notes.note_by_hand(False)
         if self.session and (is_old or self.session.presumed):
             self.session = replace(self.session, presumed=is_old and (self.session.presumed or not is_same))
         if is_old:
@@ -342,30 +259,8 @@ class Station:
 
     def _spoke(self, stamp_s: float | None, kept: Kept = Kept.MAYBE) -> bool:
         """Note that something was said; whether it is of the past."""
-        now_s, ours_s = self._port.monotonic(), self._port.utc()
-        self.spoke_s = now_s if self.spoke_s is None else self.spoke_s
-        if stamp_s is None:
-            return False
-        clock = self._learned.clock
-        clock.heard(stamp_s, now_s, ours_s, kept)
-        off_s, was_off_s = clock.off_s(now_s, ours_s), clock.remembered_off_s
-        if clock.is_proven and abs(off_s) > CLOCK_OFF_S:
-            text = "the charger's clock is off by more than two minutes; its limits end by its own clock"
-            self.tell_once("clockOff", text)
-        is_news = was_off_s is None or abs(off_s - was_off_s) > MOVED_S
-        if clock.is_proven and ours_s is not None and is_news:
-            clock.remembered_off_s = self._unsaved[_FACT_OFF] = round(off_s)
-        return clock.is_old(stamp_s, now_s, ours_s, self._opened_s)
-
-    def _recall(self, learned: Learned) -> None:
-        """What an earlier life of the gateway learned of this charger."""
-        match self._port.facts.get(_FACT_UNANSWERED):
-            case {"of": self.identity, "asked": dict(asked)}:
-                learned.mute.decode(asked, self._port.monotonic(), self._port.utc())
-        off_s, phases = self._port.facts.get(_FACT_OFF), self._port.facts.get(_FACT_PHASES)
-        if not learned.clock.is_proven and isinstance(off_s, int | float):
-            learned.clock.remembered_off_s = float(off_s)
-        self.phases_seen = phases if isinstance(phases, int) else None
+        self.spoke_s = self._port.monotonic() if self.spoke_s is None else self.spoke_s
+        return stamp_s is not None and self.time.heard(stamp_s, kept)
 
     def _take_status(self, status: str) -> None:
         self.status, self.status_s = status, self._port.monotonic()
@@ -379,7 +274,7 @@ class Station:
         elif self.session and self.session.presumed and status in PLUGGED:
             self._set(replace(self.session, presumed=False))
         if status == "Available":
-            self._note_by_hand(False)
+            self.notes.note_by_hand(False)
         self._publish_state()
         self.stir()
 
@@ -397,15 +292,15 @@ class Station:
         now_s = self._port.monotonic()
         points = self._gauge.read(moment, now_s if moment.stamp_s is None else moment.stamp_s)
         for text in self._gauge.complaints:
-            self.tell_once("meterOdd", text)
+            self.notes.tell_once("meterOdd", text)
         if power := points.get("power_w"):
             self.power_w, self.metered_s = power.value, now_s
         if self.session:
             seen = max(self.session.phases or 0, moment.phases or 0) or None
             if seen != self.session.phases:
                 self.session = replace(self.session, phases=seen)
-            if seen and seen > (self.phases_seen or 0):
-                self.phases_seen = self._unsaved[_FACT_PHASES] = seen
+            if seen:
+                self.notes.note_phases(seen)
             if moment.soc_pct is not None and 1 <= moment.soc_pct <= 100:
                 points["soc"] = Sample(moment.soc_pct / 100)
         return points
@@ -441,8 +336,3 @@ class Station:
     def _publish_register(self, register_ws: int | None) -> None:
         if register_ws:
             self._port.publish({"import_ws": Sample(register_ws)})
-
-    def _note_by_hand(self, by_hand: bool) -> None:
-        if self.by_hand is not by_hand:
-            self.by_hand = by_hand
-            self._unsaved[_FACT_BY_HAND] = by_hand

@@ -69,25 +69,30 @@ class Transactions:
         if self.running != transaction:
             self._remember(_Kept("", transaction, False, self._connector))
 
-    def met(self, transaction: SessionId, connector: int | None, *, waits: bool) -> bool:
+    def met(self, transaction: SessionId, connector: int | None, *, runs: bool) -> bool:
         """Note a session to which the charger gave its id; whether it is at our connector.
 
-        Its connector is told once, and ours unless it is told. One that waits does not run yet.
+        Its connector is told once, and is ours unless it is told. One that never ran waits.
         """
-        kept = next((kept for kept in self._kept if kept.id == transaction), None)
-        start = _WAITS if waits else ""
+        kept = self._find(transaction)
         if kept is None:
-            kept = _Kept(start, transaction, False, connector or self._connector)
+            kept = _Kept(_WAITS, transaction, False, connector or self._connector)
             self._remember(kept)
-        told = (start if kept.start == _WAITS else kept.start), connector or kept.connector
+        told = ("" if runs and kept.start == _WAITS else kept.start), connector or kept.connector
         if (kept.start, kept.connector) != told:
             kept.start, kept.connector = told
             self._changes += 1
         return self._is_own(kept)
 
-    def is_own(self, transaction: SessionId) -> bool:
-        """Whether it is known, and at our connector."""
-        return any(kept.id == transaction and self._is_own(kept) for kept in self._kept)
+    def waits(self, transaction: SessionId) -> bool:
+        """Whether nobody let it begin yet."""
+        kept = self._find(transaction)
+        return kept is not None and kept.start == _WAITS
+
+    def is_own(self, transaction: SessionId | None) -> bool | None:
+        """Whether it is at our connector; None: it is not known."""
+        kept = self._find(transaction)
+        return None if kept is None else self._is_own(kept)
 
     def ended(self, transaction: SessionId | None) -> None:
         """A session is over; None: whichever ran at our connector."""
@@ -113,6 +118,9 @@ class Transactions:
         kept: list[JsonValue] = [[each.start, each.id, each.ended, each.connector] for each in self._kept]
         await self._facts.put(_FACT, {"next": reserved, "kept": kept}, durable=True)
         self._reserved, self._written_changes = reserved, changes  # what changed meanwhile is still due
+
+    def _find(self, transaction: SessionId | None) -> _Kept | None:
+        return next((kept for kept in self._kept if kept.id == transaction), None)
 
     def _is_own(self, kept: _Kept) -> bool:
         return kept.connector == self._connector

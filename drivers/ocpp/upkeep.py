@@ -91,14 +91,14 @@ class Upkeep:
     async def _runs(self, session: Session) -> bool:
         """Whether the charger says that a session runs still, or may."""
         question = None if session.id is None else self._calls.version.get_session(session.id)
-        if question is None or self._station.is_mute(_RUNS):
+        if question is None or self._station.notes.is_mute(_RUNS):
             return False
         try:
             return self._calls.version.session_runs(await self._calls.ask(question, _RUNS)) is not False
         except Lost:
             raise
         except (Negative, NoAnswer):
-            self._station.cannot(_RUNS)
+            self._station.notes.cannot(_RUNS)
             return False
 
     async def _ask_for_status(self) -> float:
@@ -108,7 +108,7 @@ class Upkeep:
         """Ask for a message unless it was asked for just now; seconds until it may be asked for again."""
         now_s, station = self._port.monotonic(), self._station
         wait_s = self._asked_s.get(message, -math.inf) - now_s
-        if station.is_mute(TRIGGER) or station.keys.can_trigger is False:
+        if station.notes.is_mute(TRIGGER) or station.notes.keys.can_trigger is False:
             return math.inf
         if wait_s > 0:
             return wait_s
@@ -122,7 +122,7 @@ class Upkeep:
         except Negative as error:
             self._rejected[message] = error.code
             if error.code in NO_SUCH_CALL:
-                station.cannot(TRIGGER)
+                station.notes.cannot(TRIGGER)
             return self._pace.trigger_s
         except Lost:
             raise
@@ -139,7 +139,12 @@ class Upkeep:
     async def _start(self) -> float:
         """Start a session for a car that waits for one; never against the household, never for a pause."""
         station, now_s, want = self._station, self._port.monotonic(), self._port.latest()
-        if not self._settings.start or station.status != "Preparing" or station.session or station.by_hand:
+        if (
+            not self._settings.start
+            or station.status != "Preparing"
+            or station.session
+            or station.notes.by_hand
+        ):
             self._starts = 0
             return math.inf
         if self._starts >= len(START_WAITS_S) or (want is not None and want.at_most_w == 0):

@@ -1,4 +1,4 @@
-"""Fuzz entry for OCPP: whatever a charger sends, no exception, answers as 1.6 allows, finite points."""
+"""Fuzz entry for OCPP: whatever a charger sends, no exception, answers as the schemas say, finite points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drivers.ocpp.learned import Learned
 from drivers.ocpp.rpc import Asked, Rpc
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
-from drivers.ocpp.v16 import answer_to
+from drivers.ocpp.version import version_of
 from tests.fakes.port import FakePort
 
 
@@ -21,8 +21,9 @@ class _StillPort(FakePort):
         return 1000.0
 
 
-def fuzz_ocpp(text: str) -> None:
-    """Feed the lines of `text` as frames to a charger's conversation."""
+def fuzz_ocpp(text: str, ocpp: str = "1.6") -> None:
+    """Feed the lines of `text` as frames to a charger's conversation in this version."""
+    version = version_of(f"ocpp{ocpp}")
     rpc, port = Rpc(), _StillPort()
     station = Station(Settings(), port, Learned())
     asked = 0
@@ -32,11 +33,11 @@ def fuzz_ocpp(text: str) -> None:
             if not isinstance(event, Asked):
                 continue
             asked += 1
-            answer = answer_to(event.action, event.payload, station, 60)
+            answer = version.answer_to(event.action, event.payload, station, 60)
             if answer is None:
                 rpc.decline(event, "NotImplemented", "")
             else:
-                _validate_payload(CallResult("id", json.loads(json.dumps(answer)), event.action), "1.6")
+                _validate_payload(CallResult("id", json.loads(json.dumps(answer)), event.action), ocpp)
                 rpc.answer(event, answer)
         station.alive()
     assert len(rpc.texts()) >= asked

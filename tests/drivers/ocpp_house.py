@@ -16,7 +16,7 @@ from drivers.ocpp.driver import Ocpp
 from drivers.ocpp.pace import Pace
 from drivers.ocpp.settings import Settings
 from tests.drivers.running import running
-from tests.fakes.charger import START_UTC_S, Charger, Json
+from tests.fakes.charger import START_UTC_S, Charger
 from tests.fakes.mosquitto import free_port
 from tests.fakes.port import FakeFacts, FakePort
 
@@ -133,9 +133,3 @@ def check(charger: Charger) -> None:
 def valid(message: Call | CallResult, version: str = "1.6") -> None:
     """Hold a message against its schema."""
     _validate_payload(message, version)
-
-
-def profile_in(payload: Json) -> Json:
-    """The profile of a SetChargingProfile."""
-    profile: Json = payload["csChargingProfiles" if "csChargingProfiles" in payload else "chargingProfile"]
-    return profile

@@ -11,9 +11,9 @@ from ocpp.messages import Call
 
 from drivers.base import Proof
 from drivers.ocpp.settings import ZERO_CONFIRMED
-from tests.drivers.ocpp_house import Home, Hub, home, profile_in, serving, valid
+from tests.drivers.ocpp_house import Home, Hub, home, serving, valid
 from tests.drivers.running import running
-from tests.fakes.charger import START_UTC_S, moment
+from tests.fakes.charger import START_UTC_S, moment, profile_in
 from tests.fakes.charging_station import ChargingStation, StationQuirks
 
 LEASE_S = 300
@@ -175,6 +175,18 @@ async def test_smart_charging_that_is_not_there_is_told_though_the_model_says_it
         await at.port.until(lambda: at.port.answered(want))
         assert want in [refused for refused, _ in at.port.refusals]
         assert {"monitorOnly", "noFailsafe"} <= {event.kind for event in at.port.events}
+
+
+@pytest.mark.parametrize("off_s", [-86_400.0, 0.0, 86_400.0])
+async def test_a_lease_counts_on_the_charger_s_own_clock(off_s: float) -> None:
+    async with station(odd(clock_off_s=off_s), lease_s=LEASE_S) as at:
+        await at.session()
+        await at.port.holds(2300)
+        assert at.charger.limit_a() == 10
+        at.port.pass_time(LEASE_S - 20)
+        assert at.charger.limit_a() == 10
+        at.port.pass_time(21)
+        assert at.charger.limit_a() == 32
 
 
 # --- sessions ---
@@ -355,6 +367,45 @@ async def test_a_session_of_another_evse_is_not_ours() -> None:
         assert at.port.value("charging") == 1
 
 
+async def test_nor_does_its_end_end_one_of_ours_that_never_told_its_id() -> None:
+    async with station(odd(tells_start=False, meters_apart=True)) as at:
+        await at.session()
+        frame = {
+            "timestamp": "2027-01-15T08:00:00Z",
+            "seqNo": 0,
+            "transactionInfo": {"transactionId": "tx-2"},
+        }
+        start = {"eventType": "Started", "triggerReason": "Authorized", "evse": {"id": 2}, **frame}
+        await at.charger.call("TransactionEvent", start)
+        await at.charger.call(
+            "TransactionEvent", {"eventType": "Ended", "triggerReason": "EVDeparted", **frame}
+        )
+        assert at.port.value("charging") == 1
+
+
+async def test_after_a_session_nothing_is_drawn_and_the_car_is_there_until_it_left() -> None:
+    async with station(start=True) as at:
+        await at.session()
+        await at.charger.end("TimeLimitReached", trigger="TimeLimitReached")
+        at.port.pass_time(80)
+        await at.charger.call("Heartbeat", {})
+        assert at.port.sample("power_w").reasons == ("noSession",)
+        assert at.port.value("connected") == 1
+        assert at.charger.asked_for("RequestStartTransaction") == []
+        await at.charger.begin()
+        await at.charger.end("EVDisconnected", trigger="EVDeparted")  # and its state is not told
+        assert at.port.value("connected") == 0
+
+
+async def test_a_state_that_is_not_told_is_asked_for() -> None:
+    def silent(charger: ChargingStation) -> None:
+        charger.status, charger.quirks.boots, charger.quirks.tells_status = "Preparing", False, False
+
+    async with station(silent) as at:
+        await at.port.until(lambda: at.port.value("connected") == 1)
+        assert at.port.value("charging") == 0
+
+
 async def test_the_other_connector_of_an_evse_ends_nothing() -> None:
     async with station() as at:
         await at.session()
@@ -375,8 +426,7 @@ async def test_the_other_connector_of_an_evse_ends_nothing() -> None:
 async def test_a_transaction_that_outlasts_its_car_is_no_session() -> None:
     async with station() as at:
         await at.session()
-        idle = at.charger.event("Updated", "EVDeparted")  # type: ignore[attr-defined]
-        idle["transactionInfo"]["chargingState"] = "Idle"
+        idle = at.charger.event("Updated", "EVDeparted", state="Idle")  # type: ignore[attr-defined]
         await at.charger.call("TransactionEvent", idle)
         assert (at.port.value("charging"), at.port.value("connected")) == (0, 0)
         await at.charger.meter()  # another car came
@@ -411,6 +461,37 @@ async def test_before_anybody_let_the_car_charge_there_is_no_session() -> None:
         await at.charger.begin()
         await at.charger.until(lambda: at.charger.limit_a() == 10)
         assert at.port.value("charging") == 1
+
+
+async def test_a_car_that_waited_over_a_restart_of_ours_is_started() -> None:
+    port = Hub()
+    async with station(odd(starts_when_plugged=True), port=port) as at:
+        await at.set_up()
+        await at.charger.plug()
+        charger = at.charger
+    charger.quirks.boots = False
+    async with running(serving(charger, start=True).run(port)), charger:
+        await charger.until(lambda: charger.power_w() > 0)
+
+
+async def test_a_token_lets_a_car_charge_whatever_the_message_is_about() -> None:
+    async with station() as at:
+        await at.set_up()
+        await at.charger.begin(state="EVConnected", triggerReason="CablePluggedIn")
+        assert at.port.value("charging") == 1
+
+
+async def test_a_car_that_comes_after_its_card_begins_under_the_limit() -> None:
+    async with station(start=True) as at:
+        await at.set_up()
+        await at.port.holds(2300)
+        await at.charger.begin(state="Idle")  # TxStartPoint Authorized: the card first, told once
+        assert (at.port.value("connected"), at.port.value("charging")) == (0, 0)
+        plugged = at.charger.event("Updated", "CablePluggedIn", state="EVConnected")  # type: ignore[attr-defined]
+        await at.charger.call("TransactionEvent", plugged)
+        assert (at.port.value("connected"), at.port.value("charging")) == (1, 1)
+        await at.charger.until(lambda: at.charger.limit_a() == 10)
+        assert at.charger.asked_for("RequestStartTransaction") == []
 
 
 async def test_what_the_household_ended_is_not_started_again() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from drivers.base import Proof
 from drivers.ocpp.settings import ZERO_CONFIRMED, Settings, ability
-from tests.drivers.ocpp_house import QUICK, Hub, home, profile_in, serving
+from tests.drivers.ocpp_house import QUICK, Hub, home, serving
 from tests.drivers.running import running
-from tests.fakes.charger import START_UTC_S, Charger, moment
+from tests.fakes.charger import START_UTC_S, Charger, moment, profile_in
 
 LEASE_S = 300
 

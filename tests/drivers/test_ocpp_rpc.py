@@ -393,13 +393,29 @@ _FIELDS = st.sampled_from(
     [
         "connectorId", "status", "timestamp", "meterStart", "idTag", "transactionId", "meterStop", "reason",
         "meterValue", "sampledValue", "value", "unit", "phase", "measurand", "context", "location",
-        "chargePointVendor", "vendorId",
+        "chargePointVendor", "vendorId", "transactionInfo", "evse", "id", "evseId", "eventType",
+        "chargingState", "idToken", "triggerReason", "offline", "unitOfMeasure", "multiplier", "stoppedReason",
+        "connectorStatus", "chargingStation", "model", "customData",
     ]
 )  # fmt: skip
 _VALUES = (
     _JSON
     | st.sampled_from(
-        ["L1", "kWh", "Charging", "Available", "2027-01-15T08:00:00Z", "0000-00-00T99:99:99+99", "1e308"]
+        [
+            "L1",
+            "kWh",
+            "Charging",
+            "Available",
+            "Occupied",
+            "Started",
+            "Ended",
+            "EVConnected",
+            "Trigger",
+            "tx-1",
+            "2027-01-15T08:00:00Z",
+            "0000-00-00T99:99:99+99",
+            "1e308",
+        ]
     )
     | st.integers(-(2**70), 2**70)
 )
@@ -411,7 +427,8 @@ _BODY = st.recursive(
 _ACTIONS = st.sampled_from(
     [
         "BootNotification", "StatusNotification", "StartTransaction", "StopTransaction", "MeterValues",
-        "Authorize", "Heartbeat", "DataTransfer", "SignCertificate", "Nothing",
+        "Authorize", "Heartbeat", "DataTransfer", "SignCertificate", "Nothing", "TransactionEvent",
+        "NotifyEvent", "NotifyReport", "Get15118EVCertificate",
     ]
 )  # fmt: skip
 _FRAMES = st.builds(
@@ -420,15 +437,17 @@ _FRAMES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(_FRAMES | st.text(max_size=40), min_size=1, max_size=6))
-def test_no_text_raises_and_every_known_call_is_answered_as_it_may_be(frames: list[str]) -> None:
-    fuzz_ocpp("\n".join(frame.replace("\n", " ") for frame in frames))
+@pytest.mark.parametrize("ocpp", ["1.6", "2.0.1"])
+@settings(max_examples=150, deadline=None)
+@given(frames=st.lists(_FRAMES | st.text(max_size=40), min_size=1, max_size=6))
+def test_no_text_raises_and_every_known_call_is_answered_as_it_may_be(frames: list[str], ocpp: str) -> None:
+    fuzz_ocpp("\n".join(frame.replace("\n", " ") for frame in frames), ocpp)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("ocpp", ["1.6", "2.0.1"])
 @settings(max_examples=10_000, deadline=None)
-@given(st.lists(_FRAMES | st.text(max_size=40), min_size=1, max_size=6))
-def test_no_text_raises_for_long(frames: list[str]) -> None:
-    fuzz_ocpp("\n".join(frame.replace("\n", " ") for frame in frames))
+@given(frames=st.lists(_FRAMES | st.text(max_size=40), min_size=1, max_size=6))
+def test_no_text_raises_for_long(frames: list[str], ocpp: str) -> None:
+    fuzz_ocpp("\n".join(frame.replace("\n", " ") for frame in frames), ocpp)

@@ -37,6 +37,12 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def profile_in(payload: Json) -> Json:
+    """The profile of a SetChargingProfile, in either version."""
+    profile: Json = payload.get("csChargingProfiles") or payload["chargingProfile"]
+    return profile
+
+
 @dataclass
 class Quirks:
     """What is wrong with this charger. Takes effect with the next message."""

@@ -116,11 +116,11 @@ class ChargingStation(Charger):
             waited = {} if at_s is None else {"offline": True}
             await self._event("Updated", "MeterValuePeriodic", at_s=at_s, **waited)
 
-    def event(self, kind: str, trigger: str, at_s: float | None = None, **more: Any) -> Json:
+    def event(self, kind: str, trigger: str, at_s: float | None = None, state: str = "", **more: Any) -> Json:
         """A TransactionEvent of the transaction that runs."""
         info: Json = {"transactionId": self.transaction}
         if self.quirks.tells_state:
-            info["chargingState"] = self._state()
+            info["chargingState"] = state or self._state()
         context = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}.get(kind, "Sample.Periodic")
         context = "Trigger" if trigger == "Trigger" else context
         message: Json = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from tests.fakes.charger import Charger
+from tests.fakes.charger import Charger, profile_in
 from tests.fakes.mosquitto import free_port
 from tests.fakes.shelly import Shelly
 from tests.home.house import House
@@ -21,9 +21,9 @@ HOME_ZONE = ZoneInfo("Europe/London")
 class FullHouse(House):
     """A `House` with more in it; see there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, charger: type[Charger] = Charger) -> None:
         super().__init__(folder)
-        self.charger = Charger(free_port(), clock=time.time, sample_s=1.0)
+        self.charger = charger(free_port(), clock=time.time, sample_s=1.0)
         self.plug = Shelly()
         self.more_w = lambda: self.charger.power_w() + self.freezer_w
 
@@ -59,7 +59,7 @@ class FullHouse(House):
 
     def leases(self) -> list[dict[str, Any]]:
         """Every profile that was laid over a session, in order."""
-        laid = [payload["csChargingProfiles"] for payload in self.charger.asked_for("SetChargingProfile")]
+        laid = [profile_in(payload) for payload in self.charger.asked_for("SetChargingProfile")]
         return [profile for profile in laid if profile["chargingProfilePurpose"] == "TxProfile"]
 
     def _configuration(self) -> dict[str, Any]:

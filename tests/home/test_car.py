@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.charging_station import ChargingStation
 from tests.home.beside import beside
 from tests.home.full_house import CAR_W, FullHouse, local_time
 from tests.home.house import BASE_LOAD_W
@@ -71,6 +72,28 @@ async def test_a_session_is_adopted_after_a_crash_and_held_all_the_while(folder:
             lambda: house.aggregator.last(sent.id, "ev").get("extent") == "full", "it is followed again"
         )
         assert house.charger.power_w() < 2000
+
+
+@beside
+async def test_a_car_at_a_charger_of_2_0_1_is_held_over_a_crash_and_given_back(folder: Path) -> None:
+    async with FullHouse(folder, ChargingStation) as house:
+        await house.start()
+        await house.plug_in()
+        await house.seen()
+        sent = await house.aggregator.cap("class:ev", 1.4, service="bm")
+        held = {"status": "STARTED", "extent": "full", "evidence": "measured", "limitKw": 1.38}
+        await house.until(lambda: house.aggregator.said(sent.id, asset="ev", **held), "it is followed")
+        transaction, leases = house.charger.transaction, len(house.leases())
+        house.charger.quirks.boots = house.charger.quirks.tells_status = False
+        await house.kill()
+        assert house.charger.power_w() == 1380, "by its lease"
+        await house.start()
+        await house.until(lambda: len(house.leases()) > leases, "the lease is renewed")
+        assert house.leases()[-1]["transactionId"] == transaction
+        assert house.leases()[-1]["validTo"]
+        await house.aggregator.cancel(sent.id)
+        await house.until(lambda: house.charger.power_w() == CAR_W, "the car is its owner's again")
+        assert house.charger.violations == []
 
 
 @beside
