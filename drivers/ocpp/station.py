@@ -285,8 +285,10 @@ class Station:
             if current is None or current.id != transaction or current.presumed:
                 self.transactions.adopted(transaction)
                 self._set(Session(transaction, self._port.monotonic()))
+                self._publish_state()
         elif current is None and moment.power and moment.power.power_w > DRAWS_W:
             self._set(Session(None, self._port.monotonic()))
+            self._publish_state()
 
     def _points(self, moment: Metered) -> dict[str, Sample]:
         now_s = self._port.monotonic()

@@ -368,8 +368,10 @@ async def test_a_session_of_another_evse_is_not_ours() -> None:
 
 
 async def test_nor_does_its_end_end_one_of_ours_that_never_told_its_id() -> None:
-    async with station(odd(tells_start=False, meters_apart=True)) as at:
+    errors = {"TriggerMessage": "NotImplemented"}
+    async with station(odd(tells_start=False, meters_apart=True, errors=errors)) as at:
         await at.session()
+        assert at.port.value("charging") == 1
         frame = {
             "timestamp": "2027-01-15T08:00:00Z",
             "seqNo": 0,
@@ -468,6 +470,7 @@ async def test_a_car_that_waited_over_a_restart_of_ours_is_started() -> None:
     async with station(odd(starts_when_plugged=True), port=port) as at:
         await at.set_up()
         await at.charger.plug()
+        await at.port.until(lambda: "garage" in str(port.facts.get("transactions")))
         charger = at.charger
     charger.quirks.boots = False
     async with running(serving(charger, start=True).run(port)), charger:

@@ -394,8 +394,8 @@ _FIELDS = st.sampled_from(
         "connectorId", "status", "timestamp", "meterStart", "idTag", "transactionId", "meterStop", "reason",
         "meterValue", "sampledValue", "value", "unit", "phase", "measurand", "context", "location",
         "chargePointVendor", "vendorId", "transactionInfo", "evse", "id", "evseId", "eventType",
-        "chargingState", "idToken", "triggerReason", "offline", "unitOfMeasure", "multiplier", "stoppedReason",
-        "connectorStatus", "chargingStation", "model", "customData",
+        "chargingState", "idToken", "triggerReason", "offline", "unitOfMeasure", "multiplier",
+        "stoppedReason", "connectorStatus", "chargingStation", "model", "customData",
     ]
 )  # fmt: skip
 _VALUES = (

@@ -59,6 +59,9 @@ class ChargingStation(Charger):
         self._transactions = itertools.count(1)
         self.is_authorised = False
 
+    def power_w(self) -> float:
+        return super().power_w() if self.is_authorised else 0.0
+
     # --- what it says ----------------------------------------------------------------------------------
 
     async def call(self, action: str, payload: Json, message_id: str | None = None) -> Json:
