@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from drivers.base import DeviceEvent, DevicePort, JsonValue
 from drivers.ocpp.calls import Calls
 from drivers.ocpp.connection import PING_S, Lost, Negative, NoAnswer
-from drivers.ocpp.keys import NEEDED
+from drivers.ocpp.keys import Keys
+from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import Station
 
@@ -17,7 +19,6 @@ _SAMPLED, _ALIGNED = "MeterValuesSampledData", "MeterValuesAlignedData"
 _MEASURANDS = (
     "Power.Active.Import", "Energy.Active.Import.Register", "Current.Import", "Voltage", "SoC",
 )  # fmt: skip
-_ALL_KEYS, _SOME_KEYS = "GetConfiguration", "GetConfiguration by key"
 
 
 class Configuration:
@@ -31,26 +32,32 @@ class Configuration:
         self._version = calls.version
 
     async def read(self) -> None:
-        """Have the charger tell of itself: all keys, else those we need, else what it told before.
+        """Have the charger tell of itself, in the first way it answers; else what it told before counts.
 
         Raises:
             Lost: the connection ended.
         """
-        for name, keys in ((_ALL_KEYS, ()), (_SOME_KEYS, NEEDED)):
-            is_known = bool(keys) or self._version.TELLS_ALL_KEYS
-            if self._station.notes.is_mute(name) or not is_known:
+        for name, calls in self._version.KEY_QUESTIONS:
+            if self._station.notes.is_mute(name):
                 continue
             try:
-                answer = await self._calls.ask(self._version.get_keys(keys), name)
+                answers = await self._answers(name, calls)
             except Lost:
                 raise
             except NoAnswer:
                 continue
-            except Negative:
-                self._station.notes.cannot(name)
-            else:
-                self._station.notes.told_keys(self._version.keys_in(answer))
+            if answers:
+                self._station.notes.told_keys(Keys.merged([self._version.keys_in(each) for each in answers]))
                 return
+            self._station.notes.cannot(name)
+
+    async def _answers(self, name: str, calls: Sequence[Sequence[str]]) -> list[Payload]:
+        """What is told of the keys of each call; one that is declined tells nothing."""
+        answers = []
+        for keys in calls:
+            with suppress(Negative):
+                answers.append(await self._calls.ask(self._version.get_keys(keys), name))
+        return answers
 
     async def write(self) -> None:
         """Set what differs. What is refused stays as it is.

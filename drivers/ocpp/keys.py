@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
@@ -44,6 +44,13 @@ class Keys:
             },
             frozenset(name for name, (_, is_read_only) in named.items() if is_read_only),
         )
+
+    @classmethod
+    def merged(cls, told: Iterable[Self]) -> Self:
+        """What several answers tell."""
+        each = list(told)
+        values = {name: value for keys in each for name, value in keys.values.items()}
+        return cls(values, frozenset(name for keys in each for name in keys.read_only))
 
     def value(self, key: str) -> str | None:
         """The value of a key; None: not told."""

@@ -16,7 +16,7 @@ from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no type
 from ocpp.v16 import call, call_result, datatypes, enums  # type: ignore[import-untyped]
 
 from drivers.ocpp.field import moment_s, moment_text, number, part, parts, whole, word
-from drivers.ocpp.keys import Keys
+from drivers.ocpp.keys import NEEDED, Keys
 from drivers.ocpp.meter import metered
 from drivers.ocpp.profile import End, Profile, Purpose, SessionId, Unit
 from drivers.ocpp.rpc import FORMATION_VIOLATION, Payload
@@ -26,7 +26,10 @@ logging.getLogger("ocpp").setLevel(logging.CRITICAL)
 
 WH_WS = 3600
 VIOLATION = FORMATION_VIOLATION
-TELLS_ALL_KEYS = True
+KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    ("GetConfiguration", ((),)),
+    ("GetConfiguration by key", (NEEDED,)),
+)
 READINGS: tuple[str, ...] = ("MeterValues",)
 
 

@@ -84,8 +84,8 @@ class Version(Protocol):
 
     VIOLATION: str
     """The code for a call that is malformed."""
-    TELLS_ALL_KEYS: bool
-    """Whether it can be asked for all keys at once."""
+    KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    """Ways to ask for keys, best first: a name, and the keys of each call; of none: all."""
     READINGS: tuple[str, ...]
     """The messages that tell a reading when they are asked for, best first."""
 

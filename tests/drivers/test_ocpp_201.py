@@ -10,13 +10,16 @@ import pytest
 from ocpp.messages import Call
 
 from drivers.base import Proof
+from drivers.ocpp.pace import Pace
 from drivers.ocpp.settings import ZERO_CONFIRMED
 from tests.drivers.ocpp_house import Home, Hub, home, serving, valid
 from tests.drivers.running import running
 from tests.fakes.charger import START_UTC_S, moment, profile_in
 from tests.fakes.charging_station import ChargingStation, StationQuirks
+from tests.faults.virtual_clock import virtual
 
 LEASE_S = 300
+QUESTIONS = {"GetVariables", "SetVariables", "GetCompositeSchedule", "TriggerMessage", "GetTransactionStatus"}
 
 
 def station(prepare: Any = lambda _station: None, **more: Any) -> AbstractAsyncContextManager[Home]:
@@ -68,6 +71,31 @@ async def test_a_list_of_measurands_is_cut_to_what_it_takes() -> None:
         await at.set_up()
         taken = at.charger.keys["SampledDataCtrlr.TxUpdatedMeasurands"]
         assert taken == "Power.Active.Import,Energy.Active.Import.Register"
+
+
+async def test_variables_are_asked_for_one_by_one_where_it_takes_few_at_once() -> None:
+    async with station(odd(variables_at_once=1)) as at:
+        await at.set_up()
+        written = len(at.charger.asked_for("SetVariables"))
+        at.charger.drop()
+        await at.charger.until(lambda: len(at.charger.asked_for("GetVariables")) == 2 * 8 + 1)
+        await asyncio.sleep(0.1)
+        assert len(at.charger.asked_for("SetVariables")) == written  # nothing differs
+
+
+@virtual
+@pytest.mark.parametrize("mute", [{"GetVariables"}, QUESTIONS])
+async def test_a_first_limit_goes_out_in_seconds_whatever_question_is_not_answered(mute: set[str]) -> None:
+    async with station(odd(mute=set(mute)), pace=Pace(), timeout_s=30.0) as at:
+        await at.charger.until(lambda: len(at.charger.answers) == 2)  # its start and its state
+        await at.charger.begin()
+        for power_w, limit_a in ((2300, 10), (4600, 20), (0, 0), (6900, 30), (2300, 10)):
+            at.port.want(power_w)
+            wanted_s = asyncio.get_running_loop().time()
+            await at.charger.until(lambda limit_a=limit_a: at.charger.limit_a() == limit_a, 60)  # type: ignore[misc]
+            waited_s = asyncio.get_running_loop().time() - wanted_s
+            assert waited_s < (15 if power_w > 0 else 5)  # up waits for its pace
+        assert at.charger.connections == 1
 
 
 async def test_one_that_tells_and_takes_no_variables_is_held_all_the_same() -> None:

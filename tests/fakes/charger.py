@@ -25,7 +25,7 @@ Json = dict[str, Any]
 START_UTC_S = 1_800_000_000.0
 
 
-class _Error(Exception):
+class CallError(Exception):
     """A CALLERROR; the argument is its code."""
 
 
@@ -431,19 +431,19 @@ class Charger:
         self._in_flight = 0
         try:
             frame = [3, message_id, self._result(action, payload)]
-        except _Error as error:
+        except CallError as error:
             frame = [4, message_id, error.args[0], "", {}]
         with suppress(ConnectionClosed):
             await socket.send(json.dumps(frame))
 
     def _result(self, action: str, payload: Json) -> Json:
         if action in self.quirks.errors:
-            raise _Error(self.quirks.errors[action])
+            raise CallError(self.quirks.errors[action])
         if action in self.quirks.statuses:
             return {"status": self.quirks.statuses[action]}
         answer = getattr(self, f"_on_{action}", None)
         if answer is None:
-            raise _Error("NotImplemented")
+            raise CallError("NotImplemented")
         return answer(payload)  # type: ignore[no-any-return]
 
     def _on_GetConfiguration(self, payload: Json) -> Json:  # noqa: N802

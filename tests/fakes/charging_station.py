@@ -12,7 +12,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tests.fakes.charger import Charger, Json, Quirks, stamp
+from tests.fakes.charger import CallError, Charger, Json, Quirks, stamp
 
 _DRAWS = {"Charging", "SuspendedEV", "SuspendedEVSE"}
 
@@ -22,6 +22,7 @@ class StationQuirks(Quirks):
     """What else may be wrong with one that speaks 2.0.1."""
 
     subprotocols: tuple[str, ...] = ("ocpp2.0.1",)
+    variables_at_once: int = 100
     starts_when_plugged: bool = False  # a transaction, before anybody let the car charge (TxStartPoint)
     tells_start: bool = True
     tells_state: bool = True  # `chargingState`
@@ -209,6 +210,8 @@ class ChargingStation(Charger):
         return super()._result(action, payload)
 
     def _on_GetVariables(self, payload: Json) -> Json:  # noqa: N802
+        if len(payload["getVariableData"]) > self.quirks.variables_at_once:
+            raise CallError("OccurrenceConstraintViolation")
         return {"getVariableResult": [self._got(asked) for asked in payload["getVariableData"]]}
 
     def _got(self, asked: Json) -> Json:
