@@ -17,7 +17,17 @@ from drivers.ocpp.connection import Lost, Negative, NoAnswer
 from drivers.ocpp.failsafe import LEVEL, DefaultsBudget
 from drivers.ocpp.field import word
 from drivers.ocpp.learned import Session
-from drivers.ocpp.profile import DEFAULT_LEASE_ID, LEASE_ID, End, Lease, Limit, Profile, Purpose, Unit
+from drivers.ocpp.profile import (
+    DEFAULT_LEASE_ID,
+    LEASE_ID,
+    STATION_LEASE_ID,
+    End,
+    Lease,
+    Limit,
+    Profile,
+    Purpose,
+    Unit,
+)
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.settings import Settings
 from drivers.ocpp.station import TRIGGER, Station
@@ -26,6 +36,11 @@ SKEW_S = 60.0  # a start in the past survives a charger's clock that is a little
 ABOVE_FAILSAFE = LEVEL + 1
 COMPOSITE = "GetCompositeSchedule"
 _FACT = "lease"  # the way that was taken last
+_IDS = {
+    Purpose.SESSION: LEASE_ID,
+    Purpose.ANY_SESSION: DEFAULT_LEASE_ID,
+    Purpose.STATION: STATION_LEASE_ID,
+}
 _ROUNDED = {Unit.AMPERE: 0.05, Unit.WATT: 5.0}
 
 Aim = Callable[[], tuple[Session, Limit] | None]
@@ -93,7 +108,7 @@ class Leases:
             raise NoAnswer("neither our clock nor the charger's is known yet")
         answers = []
         for way in self._ways(session):
-            if way.purpose is Purpose.ANY_SESSION and (why := await self._wears(way)):
+            if way.purpose is not Purpose.SESSION and (why := await self._wears(way)):
                 answers.append(why)
                 continue
             build = lambda way=way: self._message(way, aim)  # noqa: E731
@@ -121,8 +136,9 @@ class Leases:
         if way is None or way.purpose is Purpose.SESSION or session.id is not None:
             level = way.stack_level if way and way.purpose is Purpose.SESSION else 0
             await self._clear(LEASE_ID, Purpose.SESSION, level)
+        if way and way.purpose is not Purpose.SESSION:
+            await self._clear(_IDS[way.purpose], way.purpose, way.stack_level)
         if way and way.purpose is Purpose.ANY_SESSION:
-            await self._clear(DEFAULT_LEASE_ID, Purpose.ANY_SESSION, way.stack_level)
             await self._port.facts.put(_FACT, None)
 
     async def in_force(self) -> Limit | None:
@@ -166,13 +182,15 @@ class Leases:
     # --- ways -----------------------------------------------------------------------------------------
 
     def _ways(self, session: Session) -> list[Way]:
-        """All that are worth a try: those for the session first, of each kind the one taken last in front."""
+        """All that are worth a try: those for the session first, of both kinds the last taken in front."""
         known = self._known()
         ways = self._session_ways() if session.id is not None else []
         keys = self._station.notes.keys
         if keys.has_levels:
             ways += [Way(Purpose.ANY_SESSION, unit, ABOVE_FAILSAFE) for unit in keys.units]
-        return sorted(ways, key=lambda way: (way.purpose is Purpose.ANY_SESSION, way != known))
+        if self._version.LIMITS_STATION:
+            ways += [Way(Purpose.STATION, unit, 0) for unit in keys.units]
+        return sorted(ways, key=lambda way: (way.purpose is not Purpose.SESSION, way != known))
 
     def _session_ways(self) -> list[Way]:
         levels, units = self._station.notes.keys.stack_levels, self._station.notes.keys.units
@@ -184,13 +202,17 @@ class Leases:
         if aimed is None or lease is None:
             return None
         session, limit = aimed
-        if way.purpose is Purpose.ANY_SESSION:
-            profile = Profile(DEFAULT_LEASE_ID, way.purpose, way.stack_level, way.unit, limit, None, lease)
-        elif session.id is None:
+        transaction = session.id if way.purpose is Purpose.SESSION else None
+        if way.purpose is Purpose.SESSION and transaction is None:
             return None
-        else:
-            profile = Profile(LEASE_ID, way.purpose, way.stack_level, way.unit, limit, session.id, lease)
-        return self._version.set_profile(self._settings.connector, profile)[1]
+        profile = Profile(
+            _IDS[way.purpose], way.purpose, way.stack_level, way.unit, limit, transaction, lease
+        )
+        return self._version.set_profile(self._target(way.purpose), profile)[1]
+
+    def _target(self, purpose: Purpose) -> int:
+        """Where a lease is laid; 0 is all of the charger."""
+        return 0 if purpose is Purpose.STATION else self._settings.connector
 
     async def _learn(self, way: Way) -> None:
         if way == self._known():
@@ -216,5 +238,5 @@ class Leases:
             "ClearChargingProfile", lambda: self._version.clear_profile(profile_id)[1], key="limit"
         )
         if not is_accepted(answer):
-            message = self._version.clear_profiles(self._settings.connector, purpose, level)
+            message = self._version.clear_profiles(self._target(purpose), purpose, level)
             await self._calls.ask_first("ClearChargingProfile", lambda: message[1], key="limit")

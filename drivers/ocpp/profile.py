@@ -10,6 +10,7 @@ LOWEST_A10 = 60  # IEC 61851: nothing between 0 and 6 A
 FAILSAFE_ID = 10
 LEASE_ID = 20
 DEFAULT_LEASE_ID = 30  # a lease that has no transaction to hang on
+STATION_LEASE_ID = 40  # one over all of a charger that takes no other
 
 
 SessionId = int | str
@@ -21,6 +22,7 @@ class Purpose(StrEnum):
 
     SESSION = "TxProfile"  # the running session only
     ANY_SESSION = "TxDefaultProfile"  # any session, where it has no profile of its own
+    STATION = "ChargingStationMaxProfile"  # all of the charger, beside what else holds
 
 
 class Unit(StrEnum):

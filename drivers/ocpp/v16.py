@@ -30,6 +30,7 @@ KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("GetConfiguration", ((),)),
     ("GetConfiguration by key", (NEEDED,)),
 )
+LIMITS_STATION = False
 READINGS: tuple[str, ...] = ("MeterValues",)
 
 

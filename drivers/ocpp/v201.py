@@ -30,6 +30,7 @@ KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("GetVariables", (tuple(variables.VARIABLES),)),
     ("GetVariables one by one", tuple((key,) for key in variables.VARIABLES)),  # some take few in a message
 )
+LIMITS_STATION = True
 READINGS: tuple[str, ...] = ("TransactionEvent", "MeterValues")
 _SCHEDULE_ID = 1
 _SOCKET = 1  # a state is asked of a connector of an EVSE (F06.FR.13); a home's has one

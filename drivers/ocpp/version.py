@@ -86,6 +86,8 @@ class Version(Protocol):
     """The code for a call that is malformed."""
     KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     """Ways to ask for keys, best first: a name, and the keys of each call; of none: all."""
+    LIMITS_STATION: bool
+    """Whether a limit of all of the charger is worth a try where no other is taken."""
     READINGS: tuple[str, ...]
     """The messages that tell a reading when they are asked for, best first."""
 

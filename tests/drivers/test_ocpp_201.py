@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 import pytest
 from ocpp.messages import Call
 
-from drivers.base import Proof
+from drivers.base import Links, Proof
+from drivers.ocpp.driver import Ocpp
 from drivers.ocpp.pace import Pace
-from drivers.ocpp.settings import ZERO_CONFIRMED
-from tests.drivers.ocpp_house import Home, Hub, home, serving, valid
+from drivers.ocpp.settings import ZERO_CONFIRMED, Settings
+from tests.drivers.ocpp_house import QUICK, Home, Hub, check, home, serving, valid
 from tests.drivers.running import running
-from tests.fakes.charger import START_UTC_S, moment, profile_in
+from tests.fakes.charger import START_UTC_S, Charger, moment, profile_in
 from tests.fakes.charging_station import ChargingStation, StationQuirks
+from tests.fakes.mosquitto import free_port
 from tests.faults.virtual_clock import virtual
 
 LEASE_S = 300
@@ -190,6 +192,45 @@ async def test_a_limit_it_does_not_take_in_amperes_is_said_in_watts() -> None:
         await at.session()
         await at.port.holds(2300)
         assert at.charger.limit_a() == 10
+
+
+async def test_one_that_limits_only_all_of_itself_is_held_by_that() -> None:
+    async with station(odd(takes_purposes={"ChargePointMaxProfile"}), lease_s=LEASE_S) as at:
+        await at.session()
+        await at.port.holds(2300)
+        assert at.charger.limit_a() == 10
+        laid = at.charger.asked_for("SetChargingProfile")[-1]
+        assert (laid["evseId"], profile_in(laid)["id"]) == (0, 40)
+        assert profile_in(laid)["validTo"]
+        await at.port.holds(None)
+        assert at.charger.limit_a() == 32
+        for power_w in (2300, 4600):  # what it never took is not tried again, nor counted as wear
+            await at.port.holds(power_w)
+        at.port.pass_time(LEASE_S)
+        assert at.charger.limit_a() == 32
+
+
+async def test_both_versions_share_a_port_over_a_restart_of_ours() -> None:
+    ports, links_port = [Hub(), Hub()], free_port()
+    chargers = [Charger(links_port, id="one"), ChargingStation(links_port, id="two")]
+    async with AsyncExitStack() as street:
+        for charger in chargers:
+            await street.enter_async_context(charger)
+        for power_w, limit_a in ((2300, 10), (4600, 20)):
+            links = Links()
+            async with AsyncExitStack() as stack:
+                for charger, port in zip(chargers, ports, strict=True):
+                    settings = Settings(
+                        listen="127.0.0.1", port=links_port, charge_point=charger.id, timeout_s=1, start=False
+                    )
+                    await stack.enter_async_context(running(Ocpp(settings, links, QUICK).run(port)))
+                for charger, port in zip(chargers, ports, strict=True):
+                    if charger.transaction is None:
+                        await charger.begin()
+                    await port.holds(power_w)
+                    await charger.until(lambda charger=charger, limit_a=limit_a: charger.limit_a() == limit_a)  # type: ignore[misc]
+        for charger in chargers:
+            check(charger)
 
 
 async def test_smart_charging_that_is_not_there_is_told_though_the_model_says_it_is() -> None:

@@ -310,4 +310,6 @@ class ChargingStation(Charger):
 def _as_kept(profile: Json, evse: int) -> Json:
     """A profile with its one schedule, as the box keeps it."""
     (schedule,) = profile["chargingSchedule"]
+    purpose = profile["chargingProfilePurpose"].replace("ChargingStation", "ChargePoint")
+    profile = profile | {"chargingProfilePurpose": purpose}
     return {**profile, "chargingProfileId": profile["id"], "chargingSchedule": schedule, "evse": evse}
