@@ -28,6 +28,7 @@ DRAWS_W = 50.0  # less is no charging
 STANDS_S = 10.0  # how often what did not change is said again while the charger is there
 IDLE_METER_S = 75.0  # a meter that tells each minute speaks for itself, also without a session
 LATE_STATUS_S = 30.0  # by then a connector has told its own state, or connector 0 speaks for it
+ENDED_MAX = 64
 TRIGGER = "TriggerMessage"
 _BY_HAND = {"", "Local", "Remote", "EmergencyStop", "UnlockCommand", "MasterPass"}
 
@@ -58,6 +59,7 @@ class Station:
         self._opened_s = port.monotonic()
         self._status_0 = ""
         self._own_meter = False
+        self._ended: set[SessionId] = set()  # in this connection
         self._socket = 1  # of the connector that has the car, where there are several
         self._is_told = False  # whether a session runs, by a message about one
         self._stood_s = -math.inf
@@ -130,6 +132,8 @@ class Station:
         """
         is_old = self._spoke(told.stamp_s, self._kept(asked_for=told.asked_for)) or told.waited
         is_same = self.session is not None and self.session.id == told.id
+        if not is_old and (told.begins or told.id not in self._ended):
+            self.transactions.revived(told.id)  # some count their sessions anew with each start
         runs = told.authorised or told.state not in ("Preparing", "Available")
         is_own = self.transactions.met(told.id, told.connector, runs=runs)
         is_news = is_same or not is_old or self.is_unsure
@@ -186,6 +190,7 @@ class Station:
         is_own = self.transactions.is_own(transaction)
         if transaction is not None:
             self.transactions.ended(transaction)
+            self._note_end(transaction)
         if self.session and self.session.id in (None, transaction) and is_own is not False:
             self._end()
             if not is_old:
@@ -225,6 +230,11 @@ class Station:
             self._publish_state()
 
     # --- what follows ---------------------------------------------------------------------------------
+
+    def _note_end(self, transaction: SessionId) -> None:
+        if len(self._ended) >= ENDED_MAX:
+            self._ended.clear()
+        self._ended.add(transaction)
 
     def _wait(self, is_old: bool) -> None:
         """A car is there, and nobody let it charge yet."""

@@ -63,6 +63,7 @@ def _told(
         connector=whole(evse.get("id")) or None,
         socket=whole(evse.get("connectorId")) or None,
         state=_STATES.get(word(info.get("chargingState")), ""),
+        begins=is_start,
         authorised=reason in _AUTHORISED or _has_token(payload),
         stamp_s=moment_s(payload.get("timestamp")),
         waited=payload.get("offline") is True,

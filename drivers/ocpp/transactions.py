@@ -84,6 +84,13 @@ class Transactions:
             self._changes += 1
         return self._is_own(kept)
 
+    def revived(self, transaction: SessionId) -> None:
+        """One that was over runs, or another one has its id."""
+        kept = self._find(transaction)
+        if kept is not None and kept.ended:
+            self._kept.remove(kept)
+            self._changes += 1
+
     def waits(self, transaction: SessionId) -> bool:
         """Whether nobody let it begin yet."""
         kept = self._find(transaction)

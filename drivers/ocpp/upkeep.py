@@ -81,25 +81,28 @@ class Upkeep:
         return wait_s
 
     async def _ask_whether_it_runs(self, message: str) -> None:
-        """What becomes of a session of which a charger that knows this message has nothing to say."""
+        """What becomes of a session of which a charger has nothing to say. One that knows the message, and
+        has none, has no session; one that does not know it is asked about the session that ran last."""
         station, session, version = self._station, self._station.session, self._calls.version
-        if self._rejected.get(message) != "Rejected" or message == version.READINGS[-1]:
+        if message == version.READINGS[-1]:
             return
-        if session is None or (session.presumed and not await self._runs(session)):
+        runs = await self._runs(session) if session and session.presumed else None
+        is_none = self._rejected.get(message) == "Rejected" and (session is None or session.presumed)
+        if runs is False or (runs is None and is_none):
             station.no_session()
 
-    async def _runs(self, session: Session) -> bool:
-        """Whether the charger says that a session runs still, or may."""
+    async def _runs(self, session: Session) -> bool | None:
+        """Whether the charger says that a session runs still; None: it cannot tell."""
         question = None if session.id is None else self._calls.version.get_session(session.id)
         if question is None or self._station.notes.is_mute(_RUNS):
-            return False
+            return None
         try:
-            return self._calls.version.session_runs(await self._calls.ask(question, _RUNS)) is not False
+            return self._calls.version.session_runs(await self._calls.ask(question, _RUNS))
         except Lost:
             raise
         except (Negative, NoAnswer):
             self._station.notes.cannot(_RUNS)
-            return False
+            return None
 
     async def _ask_for_status(self) -> float:
         return math.inf if self._station.status else await self._trigger("StatusNotification")
@@ -109,6 +112,7 @@ class Upkeep:
         now_s, station = self._port.monotonic(), self._station
         wait_s = self._asked_s.get(message, -math.inf) - now_s
         if station.notes.is_mute(TRIGGER) or station.notes.keys.can_trigger is False:
+            self._rejected[message] = TRIGGER
             return math.inf
         if wait_s > 0:
             return wait_s

@@ -29,6 +29,7 @@ class SessionTold:
     connector: int | None  # None: as it was told before
     socket: int | None  # of the connector, where it has several
     state: str  # of the connector; empty: not told
+    begins: bool
     authorised: bool  # the message shows that somebody let the car charge
     stamp_s: float | None
     waited: bool  # for a connection

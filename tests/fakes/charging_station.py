@@ -98,6 +98,10 @@ class ChargingStation(Charger):
             await self._event("Started", "Authorized", evse={"id": 1}, **token, **changes)
         return transaction
 
+    def restart_count(self) -> None:
+        """Its program starts anew, and counts its transactions from one."""
+        self._transactions = itertools.count(1)
+
     def _open(self) -> str:
         self.transaction, self._session_began_s = f"tx-{next(self._transactions)}-{self.id}", self.now_s
         self._numbers = itertools.count()
