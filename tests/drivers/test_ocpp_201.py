@@ -366,6 +366,25 @@ async def test_a_session_goes_on_over_a_lost_connection() -> None:
         await at.charger.until(lambda: at.charger.limit_a() == 10)
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_start_in_the_middle_is_set_up_again_and_the_session_is_what_it_tells(goes_on: bool) -> None:
+    async with station() as at:
+        await at.session()
+        await at.port.holds(2300)
+        at.charger.keys["SampledDataCtrlr.TxUpdatedInterval"] = "60"
+        at.charger.profiles.clear()
+        await at.charger.boot()
+        await at.charger.tell("Charging")  # occupied
+        if goes_on:
+            await at.charger.meter()
+            await at.charger.until(lambda: at.charger.limit_a() == 10)
+        else:
+            await at.charger.end("PowerLoss", trigger="AbnormalCondition")
+        await at.charger.until(lambda: at.charger.keys["SampledDataCtrlr.TxUpdatedInterval"] == "10")
+        assert at.port.value("charging") == int(goes_on)
+        assert at.port.value("connected") == 1
+
+
 @pytest.mark.parametrize("missing", ["", "GetTransactionStatus", "TriggerMessage"])
 async def test_a_session_whose_end_nobody_told_is_asked_for(missing: str) -> None:
     port = Hub()
