@@ -195,7 +195,7 @@ def test_a_library_is_imported_in_few_named_places(library: str) -> None:
         "iotcore": {"gateway.demo"},
         "h11": {"drivers.plugs"},
         "websockets": {"drivers.ocpp", "gateway.demo.devices"},
-        "ocpp": {"drivers.ocpp.v16", "drivers.ocpp.v201"},
+        "ocpp": {"drivers.ocpp.v16", "drivers.ocpp.v201", "drivers.ocpp.wording"},
     }[library]
     for path in _modules():
         if library in _packages(path):

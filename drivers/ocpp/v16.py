@@ -4,15 +4,9 @@ tolerantly. A `Version`, imported only when a charger first speaks it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no types
-    remove_nones,
-    serialize_as_dict,
-    snake_to_camel_case,
-)
 from ocpp.v16 import call, call_result, datatypes, enums  # type: ignore[import-untyped]
 
 from drivers.ocpp.field import moment_s, moment_text, number, part, parts, whole, word
@@ -21,8 +15,7 @@ from drivers.ocpp.meter import metered
 from drivers.ocpp.profile import End, Profile, Purpose, SessionId, Unit
 from drivers.ocpp.rpc import FORMATION_VIOLATION, Payload
 from drivers.ocpp.version import Charger, Message
-
-logging.getLogger("ocpp").setLevel(logging.CRITICAL)
+from drivers.ocpp.wording import limit_now, message, moment_or_none, plain
 
 WH_WS = 3600
 VIOLATION = FORMATION_VIOLATION
@@ -51,7 +44,7 @@ def answer_to(action: str, payload: Payload, charger: Charger, heartbeat_s: int)
 def _boot(payload: Payload, charger: Charger, heartbeat_s: int) -> Payload:
     vendor, model = word(payload.get("chargePointVendor")), word(payload.get("chargePointModel"))
     charger.booted(vendor, model, word(payload.get("firmwareVersion")))
-    return _plain(
+    return plain(
         call_result.BootNotification(
             current_time=moment_text(charger.now_s()),
             interval=heartbeat_s,
@@ -61,17 +54,17 @@ def _boot(payload: Payload, charger: Charger, heartbeat_s: int) -> Payload:
 
 
 def _heartbeat(_payload: Payload, charger: Charger) -> Payload:
-    return _plain(call_result.Heartbeat(current_time=moment_text(charger.now_s())))
+    return plain(call_result.Heartbeat(current_time=moment_text(charger.now_s())))
 
 
 def _status(payload: Payload, charger: Charger) -> Payload:
     connector = whole(payload.get("connectorId")) or 0
     charger.told_status(connector, word(payload.get("status")), moment_s(payload.get("timestamp")))
-    return _plain(call_result.StatusNotification())
+    return plain(call_result.StatusNotification())
 
 
 def _authorize(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.Authorize(id_tag_info=_accepted()))
+    return plain(call_result.Authorize(id_tag_info=_accepted()))
 
 
 def _start(payload: Payload, charger: Charger) -> Payload:
@@ -82,7 +75,7 @@ def _start(payload: Payload, charger: Charger) -> Payload:
         moment_s(payload.get("timestamp")),
         word(payload.get("timestamp")),
     )
-    return _plain(call_result.StartTransaction(transaction_id=transaction, id_tag_info=_accepted()))
+    return plain(call_result.StartTransaction(transaction_id=transaction, id_tag_info=_accepted()))
 
 
 def _stop(payload: Payload, charger: Charger) -> Payload:
@@ -93,21 +86,21 @@ def _stop(payload: Payload, charger: Charger) -> Payload:
         word(payload.get("reason")),
     )
     info = _accepted() if word(payload.get("idTag")) else None
-    return _plain(call_result.StopTransaction(id_tag_info=info))
+    return plain(call_result.StopTransaction(id_tag_info=info))
 
 
 def _meter(payload: Payload, charger: Charger) -> Payload:
     moments = metered(payload, charger.volts, charger.phases)
     charger.told_meter(whole(payload.get("connectorId")) or 0, whole(payload.get("transactionId")), moments)
-    return _plain(call_result.MeterValues())
+    return plain(call_result.MeterValues())
 
 
 def _data_transfer(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.DataTransfer(status=enums.DataTransferStatus.unknown_vendor_id))
+    return plain(call_result.DataTransfer(status=enums.DataTransferStatus.unknown_vendor_id))
 
 
 def _certificate(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.SignCertificate(status=enums.GenericStatus.rejected))
+    return plain(call_result.SignCertificate(status=enums.GenericStatus.rejected))
 
 
 def _nothing(_payload: Payload, _charger: Charger) -> Payload:
@@ -146,7 +139,7 @@ def _register_ws(value: object) -> int | None:
 
 def get_keys(keys: Sequence[str] = ()) -> Message:
     """Ask for these keys, or for all of them."""
-    return _message(call.GetConfiguration(key=list(keys) or None))
+    return message(call.GetConfiguration(key=list(keys) or None))
 
 
 def keys_in(answer: Payload) -> Keys:
@@ -159,7 +152,7 @@ def keys_in(answer: Payload) -> Keys:
 
 def set_key(key: str, value: str) -> Message:
     """Set one key."""
-    return _message(call.ChangeConfiguration(key=key, value=value))
+    return message(call.ChangeConfiguration(key=key, value=value))
 
 
 def set_status(answer: Payload) -> str:
@@ -169,7 +162,7 @@ def set_status(answer: Payload) -> str:
 
 def trigger(requested: str, connector: int) -> Message:
     """Ask for a message that the charger sends by itself at other times."""
-    return _message(
+    return message(
         call.TriggerMessage(requested_message=enums.MessageTrigger(requested), connector_id=connector)
     )
 
@@ -186,7 +179,7 @@ def session_runs(_answer: Payload) -> bool | None:
 
 def start_session(connector: int, id_tag: str, profile: Profile | None) -> Message:
     """Begin a session, under a profile from its first second where the charger takes one."""
-    return _message(
+    return message(
         call.RemoteStartTransaction(
             id_tag=id_tag, connector_id=connector, charging_profile=_profile(profile) if profile else None
         )
@@ -200,17 +193,17 @@ def default_targets(connector: int) -> tuple[int, int]:
 
 def set_profile(connector: int, profile: Profile) -> Message:
     """Lay a profile into the charger."""
-    return _message(call.SetChargingProfile(connector_id=connector, cs_charging_profiles=_profile(profile)))
+    return message(call.SetChargingProfile(connector_id=connector, cs_charging_profiles=_profile(profile)))
 
 
 def clear_profile(profile_id: int) -> Message:
     """Take the profile of this id out."""
-    return _message(call.ClearChargingProfile(id=profile_id))
+    return message(call.ClearChargingProfile(id=profile_id))
 
 
 def clear_profiles(connector: int, purpose: Purpose, stack_level: int) -> Message:
     """Take out what lies at this place, for chargers that do not know their profiles by id."""
-    return _message(
+    return message(
         call.ClearChargingProfile(
             connector_id=connector,
             charging_profile_purpose=enums.ChargingProfilePurposeType(purpose.value),
@@ -221,7 +214,7 @@ def clear_profiles(connector: int, purpose: Purpose, stack_level: int) -> Messag
 
 def get_composite(connector: int, unit: Unit) -> Message:
     """Ask what limit is in force."""
-    return _message(
+    return message(
         call.GetCompositeSchedule(
             connector_id=connector, duration=60, charging_rate_unit=enums.ChargingRateUnitType(unit.value)
         )
@@ -230,15 +223,7 @@ def get_composite(connector: int, unit: Unit) -> Message:
 
 def composite_limit(answer: Payload, unit: Unit) -> float | None:
     """The limit in force now, in `unit`; infinite: none; None: it cannot be told."""
-    schedule = part(answer.get("chargingSchedule"))
-    periods = schedule.get("chargingSchedulePeriod")
-    first = part(periods[0]) if isinstance(periods, list) and periods else {}
-    limit = number(first.get("limit"))
-    if word(answer.get("status")) != "Accepted" or limit is None:
-        return None
-    if word(schedule.get("chargingRateUnit")) not in ("", unit.value):
-        return None
-    return limit if limit >= 0 else float("inf")
+    return limit_now(answer, part(answer.get("chargingSchedule")), unit)
 
 
 def _profile(profile: Profile) -> Any:
@@ -251,7 +236,7 @@ def _profile(profile: Profile) -> Any:
             datatypes.ChargingSchedulePeriod(start_period=0, limit=profile.limit.in_unit(profile.unit))
         ],
         duration=round(lease.end_s - lease.start_s) if lease and lease.end is not End.VALID_TO else None,
-        start_schedule=_text(start_s),
+        start_schedule=moment_or_none(start_s),
     )
     is_dated = lease is not None and lease.end is not End.DURATION
     return datatypes.ChargingProfile(
@@ -260,20 +245,7 @@ def _profile(profile: Profile) -> Any:
         stack_level=profile.stack_level,
         charging_profile_purpose=enums.ChargingProfilePurposeType(profile.purpose.value),
         charging_profile_kind=kinds.relative if start_s is None else kinds.absolute,
-        valid_from=_text(lease.start_s) if lease and is_dated else None,
-        valid_to=_text(lease.end_s) if lease and is_dated else None,
+        valid_from=moment_or_none(lease.start_s) if lease and is_dated else None,
+        valid_to=moment_or_none(lease.end_s) if lease and is_dated else None,
         charging_schedule=schedule,
     )
-
-
-def _text(utc_s: float | None) -> str | None:
-    return None if utc_s is None else moment_text(utc_s)
-
-
-def _message(request: Any) -> Message:
-    return type(request).__name__, _plain(request)
-
-
-def _plain(message: Any) -> Payload:
-    plain: Payload = snake_to_camel_case(remove_nones(serialize_as_dict(message)))
-    return plain

@@ -4,26 +4,19 @@ tolerantly. A `Version`, imported only when a charger first speaks it.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ocpp.charge_point import (  # type: ignore[import-untyped]  # ships no types
-    remove_nones,
-    serialize_as_dict,
-    snake_to_camel_case,
-)
 from ocpp.v201 import call, call_result, datatypes, enums  # type: ignore[import-untyped]
 
 from drivers.ocpp import transaction_event, variables
-from drivers.ocpp.field import moment_s, moment_text, number, part, parts, whole, word
+from drivers.ocpp.field import moment_s, moment_text, part, whole, word
 from drivers.ocpp.keys import Keys
 from drivers.ocpp.profile import End, Profile, Purpose, SessionId, Unit
 from drivers.ocpp.rpc import Payload
 from drivers.ocpp.version import Charger, Message
-
-logging.getLogger("ocpp").setLevel(logging.CRITICAL)
+from drivers.ocpp.wording import limit_now, message, moment_or_none, plain
 
 VIOLATION = "FormatViolation"
 KEY_QUESTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
@@ -56,7 +49,7 @@ def _boot(payload: Payload, charger: Charger, heartbeat_s: int) -> Payload:
     vendor, model = word(station.get("vendorName")), word(station.get("model"))
     # What another version of OCPP could or could not do in it says nothing of this one.
     charger.booted(vendor, model, f"{word(station.get('firmwareVersion'))} 2.0.1".strip())
-    return _plain(
+    return plain(
         call_result.BootNotification(
             current_time=moment_text(charger.now_s()),
             interval=heartbeat_s,
@@ -66,7 +59,7 @@ def _boot(payload: Payload, charger: Charger, heartbeat_s: int) -> Payload:
 
 
 def _heartbeat(_payload: Payload, charger: Charger) -> Payload:
-    return _plain(call_result.Heartbeat(current_time=moment_text(charger.now_s())))
+    return plain(call_result.Heartbeat(current_time=moment_text(charger.now_s())))
 
 
 def _status(payload: Payload, charger: Charger) -> Payload:
@@ -76,40 +69,40 @@ def _status(payload: Payload, charger: Charger) -> Payload:
         charger.told_cable(evse, socket, stamp_s, plugged=status == "Occupied")
     else:
         charger.told_status(evse, status, stamp_s)
-    return _plain(call_result.StatusNotification())
+    return plain(call_result.StatusNotification())
 
 
 def _authorize(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.Authorize(id_token_info=_accepted()))
+    return plain(call_result.Authorize(id_token_info=_accepted()))
 
 
 def _transaction(payload: Payload, charger: Charger) -> Payload:
     transaction_event.tell(payload, charger)
     info = _accepted() if part(payload.get("idToken")) else None
-    return _plain(call_result.TransactionEvent(id_token_info=info))
+    return plain(call_result.TransactionEvent(id_token_info=info))
 
 
 def _meter(payload: Payload, charger: Charger) -> Payload:
     moments = transaction_event.readings(payload, charger)
     charger.told_meter(whole(payload.get("evseId")) or 0, None, moments)
-    return _plain(call_result.MeterValues())
+    return plain(call_result.MeterValues())
 
 
 def _data_transfer(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.DataTransfer(status=enums.DataTransferStatusEnumType.unknown_vendor_id))
+    return plain(call_result.DataTransfer(status=enums.DataTransferStatusEnumType.unknown_vendor_id))
 
 
 def _certificate(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.SignCertificate(status=enums.GenericStatusEnumType.rejected))
+    return plain(call_result.SignCertificate(status=enums.GenericStatusEnumType.rejected))
 
 
 def _certificate_status(_payload: Payload, _charger: Charger) -> Payload:
-    return _plain(call_result.GetCertificateStatus(status=enums.GetCertificateStatusEnumType.failed))
+    return plain(call_result.GetCertificateStatus(status=enums.GetCertificateStatusEnumType.failed))
 
 
 def _car_certificate(_payload: Payload, _charger: Charger) -> Payload:
     status = enums.Iso15118EVCertificateStatusEnumType.failed
-    return _plain(call_result.Get15118EVCertificate(status=status, exi_response=""))
+    return plain(call_result.Get15118EVCertificate(status=status, exi_response=""))
 
 
 def _needs(_payload: Payload, _charger: Charger) -> Payload:
@@ -163,7 +156,7 @@ def get_keys(keys: Sequence[str]) -> Message:
         )
         for component, name in variables.variables_of(keys)
     ]
-    return _message(call.GetVariables(get_variable_data=asked))
+    return message(call.GetVariables(get_variable_data=asked))
 
 
 def keys_in(answer: Payload) -> Keys:
@@ -179,7 +172,7 @@ def set_key(key: str, value: str) -> Message:
         component=datatypes.ComponentType(name=component),
         variable=datatypes.VariableType(name=name),
     )
-    return _message(call.SetVariables(set_variable_data=[setting]))
+    return message(call.SetVariables(set_variable_data=[setting]))
 
 
 def set_status(answer: Payload) -> str:
@@ -189,15 +182,15 @@ def set_status(answer: Payload) -> str:
 
 def trigger(requested: str, connector: int) -> Message:
     """Ask for a message that the charger sends by itself at other times."""
-    message = enums.MessageTriggerEnumType(requested)
-    socket = _SOCKET if message == enums.MessageTriggerEnumType.status_notification else None
+    asked = enums.MessageTriggerEnumType(requested)
+    socket = _SOCKET if asked == enums.MessageTriggerEnumType.status_notification else None
     evse = datatypes.EVSEType(id=connector, connector_id=socket)
-    return _message(call.TriggerMessage(requested_message=message, evse=evse))
+    return message(call.TriggerMessage(requested_message=asked, evse=evse))
 
 
 def get_session(transaction: SessionId) -> Message | None:
     """Ask whether a session still runs."""
-    return _message(call.GetTransactionStatus(transaction_id=str(transaction)))
+    return message(call.GetTransactionStatus(transaction_id=str(transaction)))
 
 
 def session_runs(answer: Payload) -> bool | None:
@@ -208,7 +201,7 @@ def session_runs(answer: Payload) -> bool | None:
 
 def start_session(connector: int, id_tag: str, profile: Profile | None) -> Message:
     """Begin a session, under a profile from its first second where the charger takes one."""
-    return _message(
+    return message(
         call.RequestStartTransaction(
             id_token=datatypes.IdTokenType(id_token=id_tag, type=enums.IdTokenEnumType.central),
             remote_start_id=secrets.randbelow(_REMOTE_STARTS),
@@ -225,12 +218,12 @@ def default_targets(connector: int) -> tuple[int, int]:
 
 def set_profile(connector: int, profile: Profile) -> Message:
     """Lay a profile into the charger."""
-    return _message(call.SetChargingProfile(evse_id=connector, charging_profile=_profile(profile)))
+    return message(call.SetChargingProfile(evse_id=connector, charging_profile=_profile(profile)))
 
 
 def clear_profile(profile_id: int) -> Message:
     """Take the profile of this id out."""
-    return _message(call.ClearChargingProfile(charging_profile_id=profile_id))
+    return message(call.ClearChargingProfile(charging_profile_id=profile_id))
 
 
 def clear_profiles(connector: int, purpose: Purpose, stack_level: int) -> Message:
@@ -240,12 +233,12 @@ def clear_profiles(connector: int, purpose: Purpose, stack_level: int) -> Messag
         charging_profile_purpose=enums.ChargingProfilePurposeEnumType(purpose.value),
         stack_level=stack_level,
     )
-    return _message(call.ClearChargingProfile(charging_profile_criteria=place))
+    return message(call.ClearChargingProfile(charging_profile_criteria=place))
 
 
 def get_composite(connector: int, unit: Unit) -> Message:
     """Ask what limit is in force."""
-    return _message(
+    return message(
         call.GetCompositeSchedule(
             duration=60, evse_id=connector, charging_rate_unit=enums.ChargingRateUnitEnumType(unit.value)
         )
@@ -254,14 +247,7 @@ def get_composite(connector: int, unit: Unit) -> Message:
 
 def composite_limit(answer: Payload, unit: Unit) -> float | None:
     """The limit in force now, in `unit`; infinite: none; None: it cannot be told."""
-    schedule = part(answer.get("schedule"))
-    first = next(iter(parts(schedule.get("chargingSchedulePeriod"))), {})
-    limit = number(first.get("limit"))
-    if word(answer.get("status")) != "Accepted" or limit is None:
-        return None
-    if word(schedule.get("chargingRateUnit")) not in ("", unit.value):
-        return None
-    return limit if limit >= 0 else float("inf")
+    return limit_now(answer, part(answer.get("schedule")), unit)
 
 
 def _profile(profile: Profile) -> Any:
@@ -275,7 +261,7 @@ def _profile(profile: Profile) -> Any:
             datatypes.ChargingSchedulePeriodType(start_period=0, limit=profile.limit.in_unit(profile.unit))
         ],
         duration=round(lease.end_s - lease.start_s) if lease and lease.end is not End.VALID_TO else None,
-        start_schedule=_text(start_s),
+        start_schedule=moment_or_none(start_s),
     )
     is_dated = lease is not None and lease.end is not End.DURATION
     return datatypes.ChargingProfileType(
@@ -284,20 +270,7 @@ def _profile(profile: Profile) -> Any:
         stack_level=profile.stack_level,
         charging_profile_purpose=enums.ChargingProfilePurposeEnumType(profile.purpose.value),
         charging_profile_kind=kinds.relative if start_s is None else kinds.absolute,
-        valid_from=_text(lease.start_s) if lease and is_dated else None,
-        valid_to=_text(lease.end_s) if lease and is_dated else None,
+        valid_from=moment_or_none(lease.start_s) if lease and is_dated else None,
+        valid_to=moment_or_none(lease.end_s) if lease and is_dated else None,
         charging_schedule=[schedule],
     )
-
-
-def _text(utc_s: float | None) -> str | None:
-    return None if utc_s is None else moment_text(utc_s)
-
-
-def _message(request: Any) -> Message:
-    return type(request).__name__, _plain(request)
-
-
-def _plain(message: Any) -> Payload:
-    plain: Payload = snake_to_camel_case(remove_nones(serialize_as_dict(message)))
-    return plain
