@@ -253,15 +253,11 @@ def sessions(
     """The charge sessions of the last twelve months: when, how much, how often the rate changed, and why."""
     from gateway.console import charge_views
 
-    if csv_file and as_json:
-        raise typer.BadParameter("--csv or --json, not both")
+    _csv_or_json(csv_file, as_json)
     question: Question = {"ask": "sessions", "asset": asset, "since": since, "until": until}
     answer = _all_sessions(config, question, as_json)
     if csv_file:
-        try:
-            spreadsheet.write(csv_file, charge_views.table(answer, detail=detail))
-        except OSError as error:
-            _fail(f"{csv_file}: {error.strerror}", as_json)
+        _export(csv_file, charge_views.table(answer, detail=detail), as_json)
     else:
         _print(answer, as_json, charge_views.detailed if detail else charge_views.listed)
 
@@ -278,8 +274,7 @@ def meter(
     """What was metered: the minutes of a point as the aggregator is told them, of the last 45 days."""
     from gateway.console import minute_views
 
-    if csv_file and as_json:
-        raise typer.BadParameter("--csv or --json, not both")
+    _csv_or_json(csv_file, as_json)
     if point is None:
         if csv_file or until:
             raise typer.BadParameter("of which point? `homeflex meter` lists them")
@@ -289,10 +284,8 @@ def meter(
     found = past.pages(lambda asked: _ask(config, asked, as_json), question)
     if csv_file:
         _export(csv_file, minute_views.rows(found), as_json)
-    elif as_json:
-        _tell(past.as_json(point, found))
     else:
-        _tell(f"{line}\n" for line in minute_views.lines(found))
+        _tell(past.as_json(point, found) if as_json else minute_views.lines(found))
 
 
 @app.command("half-hours", epilog="Example: homeflex half-hours boundary --since 90d --csv settlement.csv")
@@ -307,16 +300,18 @@ def half_hours(
     """What is settled on: the half-hours of a point as the aggregator is told them, of the last 90 days."""
     from gateway.console import half_hour_views
 
-    if csv_file and as_json:
-        raise typer.BadParameter("--csv or --json, not both")
+    _csv_or_json(csv_file, as_json)
     question: Question = {"ask": "half-hours", "point": point, "since": since, "until": until}
     found = past.pages(lambda asked: _ask(config, asked, as_json), question)
     if csv_file:
         _export(csv_file, half_hour_views.rows(found), as_json)
-    elif as_json:
-        _tell(past.as_json(point, found, "half_hours"))
     else:
-        _tell(f"{line}\n" for line in half_hour_views.lines(found))
+        _tell(past.as_json(point, found, "half_hours") if as_json else half_hour_views.lines(found))
+
+
+def _csv_or_json(csv_file: Path | None, as_json: bool) -> None:
+    if csv_file and as_json:
+        raise typer.BadParameter("--csv or --json, not both")
 
 
 def _export(file: Path, rows: Iterable[Sequence[object]], as_json: bool) -> None:
@@ -326,10 +321,10 @@ def _export(file: Path, rows: Iterable[Sequence[object]], as_json: bool) -> None
         _fail(f"{file}: {error.strerror}", as_json)
 
 
-def _tell(pieces: Iterable[str]) -> None:
+def _tell(lines: Iterable[str]) -> None:
     """As they come: a long answer is not held."""
-    for piece in pieces:
-        typer.echo(piece, nl=False)
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command(epilog="Example: homeflex report 0193b3f0 --plot event.svg")
@@ -360,8 +355,7 @@ def report(
     if as_json:
         _say_json({**found, "minutes": minutes})
     else:
-        for line in report_views.told(found, minutes):
-            typer.echo(line)
+        _tell(report_views.told(found, minutes))
 
 
 @app.command("charge-now", epilog="Example: homeflex charge-now")

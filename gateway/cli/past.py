@@ -31,17 +31,19 @@ def pages(ask: Ask, question: Question) -> Iterator[Any]:
 
 
 def as_json(point: str, found: Iterator[Any], rows: str = "minutes") -> Iterator[str]:
-    """The pages as one JSON object, piece by piece, as if it were a single page; `rows` is what its rows are
+    """The pages as one JSON object, line by line, as if it were a single page; `rows` is what its rows are
     called."""
-    unreadable, before = 0, "\n"
+    unreadable, row_before = 0, ""
     found = itertools.chain([next(found)], found)  # a question that is refused prints nothing before
     yield f'{{"point": {json.dumps(point)}, "{rows}": ['
     for page in found:
         unreadable += page["unreadable"]
         for row in page[rows]:
-            yield before + json.dumps(row, ensure_ascii=False)
-            before = ",\n"
-    yield f'\n], "more_after": null, "unreadable": {unreadable}}}\n'
+            if row_before:
+                yield f"{row_before},"
+            row_before = json.dumps(row, ensure_ascii=False)
+    yield row_before
+    yield f'], "more_after": null, "unreadable": {unreadable}}}'
 
 
 def report(ask: Ask, id_: str) -> tuple[Any, dict[str, list[Any]]]:
