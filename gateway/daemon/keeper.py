@@ -94,7 +94,8 @@ class Keeper:
             await asyncio.sleep(ROOM_EVERY_S if self._store.failure is None else outboxes.RETRY_S)
 
     async def close(self) -> None:
-        """Everything that is not on the disk yet."""
+        """Everything that is not on the disk yet; only half-hours that are there are called told."""
+        await self._half_hours.saved()
         await self._close_minutes()
         self._outbox.flush()
         self._recollection.save(self._home.memory, self._clock, now=True)

@@ -12,16 +12,21 @@ from typing import Any
 import pytest
 
 from gateway.core.model import Point
+from gateway.daemon.chance import Drawn
+from gateway.daemon.charge_sessions import ChargeSessions
 from gateway.daemon.clock import Clock, Discipline
 from gateway.daemon.half_hours import HalfHours, lag_s
 from gateway.daemon.home import Home
+from gateway.daemon.keeper import Keeper
 from gateway.daemon.minutes import Minutes
 from gateway.daemon.outbox import Outbox, Parcel
+from gateway.daemon.recollection import Recollection
 from gateway.daemon.records import Records
 from gateway.daemon.store import StorageError, Store
 from gateway.daemon.windows import Windows
 from gateway.wire.settlement import settlement_period
 from tests.daemon.configuration import parsed
+from tests.daemon.metering_world import FailingStore
 
 CONFIG = """\
 [site]
@@ -59,10 +64,10 @@ class Life:
         )
         self.minutes = Minutes(self.home, self.outbox, clock, Windows(None), offset_s, store.saved.meta)
         self.home.on_points = self.minutes.points
-        self.records = Records("home-7f3a", "boot-boot-bo", store, self.outbox, clock)
+        self.store = FailingStore(store)
+        self.records = Records("home-7f3a", "boot-boot-bo", self.store, self.outbox, clock)  # type: ignore[arg-type]
         self.half_hours = HalfHours(self.minutes, self.records, clock)
         self.outbox.link(online=True)
-        self.store = store
 
     async def live(self, until_s: float, *, silent: bool = False) -> list[dict[str, Any]]:
         """A kilowatt in and nothing out until then; the half-hours that were sent meanwhile."""
@@ -181,10 +186,9 @@ async def test_what_was_told_is_not_told_again_in_the_next_life(tmp_path: Path) 
 async def test_a_disk_that_fails_tells_nothing_and_loses_nothing(tmp_path: Path) -> None:
     async with life(tmp_path) as home:
         assert halves(await home.live(3600))[0]["seq"] == 1
-    # The store is closed: nothing can be saved.
-    assert not await home.live(3600 + 900)
-    async with Store.open(tmp_path / "homeflex.db") as store:
-        home.records._store = home.store = store  # type: ignore[attr-defined]
+        home.store.fails = True
+        assert not await home.live(3600 + 900)
+        home.store.fails = False
         (told,) = halves(await home.live(3600 + 1500))
     assert (told["seq"], told["revision"], told["start"]) == (2, 0, "2026-11-23T12:30:00Z")
 
@@ -193,15 +197,43 @@ async def test_half_hours_of_a_silent_meter_that_no_disk_took_are_told_as_first(
     """Nothing had touched them before they were due."""
     async with life(tmp_path) as home:
         await home.live(1900)
-    assert not await home.live(5400 + 700, silent=True)
-    async with Store.open(tmp_path / "homeflex.db") as store:
-        home.records._store = home.store = store  # type: ignore[attr-defined]
+        home.store.fails = True
+        assert not await home.live(5400 + 700, silent=True)
+        home.store.fails = False
         told = halves(await home.live(5400 + 900, silent=True))
     assert [(half["start"][11:16], half["revision"]) for half in told] == [
         ("12:00", 0),
         ("12:30", 0),
         ("13:00", 0),
     ]
+
+
+async def test_a_half_hour_that_is_refused_while_the_daemon_stops_is_told_by_the_next_run(
+    tmp_path: Path,
+) -> None:
+    """The last edge is saved after the disk has said no, or it would call told what never was."""
+    async with Store.open(tmp_path / "homeflex.db") as store:
+        home = Life(store, 0.0, trusted=True)
+        keeper = Keeper(
+            home.home,
+            home.minutes,
+            home.half_hours,
+            ChargeSessions(store.saved, store, home.clock),
+            Recollection(store),
+            Drawn(store),
+            home.outbox,
+            home.records,
+            store,
+            home.clock,
+        )
+        assert len(await home.live(3600 + lag_s(home.minutes.offset_s) - EVERY_S)) == 1
+        home.now_s += EVERY_S
+        home.store.fails = True
+        home.half_hours.look()
+        await keeper.close()
+    async with life(tmp_path, home.now_s) as home:
+        (told,) = halves(await home.live(home.now_s + 400))
+    assert (told["seq"], told["revision"], told["start"]) == (2, 0, "2026-11-23T12:30:00Z")
 
 
 async def test_nothing_is_told_before_the_clock_is_trusted(tmp_path: Path) -> None:
