@@ -55,7 +55,11 @@ def unpacked(saved: Mapping[str, bytes]) -> dict[str, Edge]:
         try:
             found[id_.decode()] = _edge(*parts)
         except (codec.Unreadable, ValueError) as error:
-            log.error("minutes of the earlier run cannot be read", point=str(id_), error=str(error))
+            log.error(
+                "minutes of the earlier run cannot be read",
+                point=id_.decode(errors="replace"),
+                error=str(error),
+            )
     return found
 
 

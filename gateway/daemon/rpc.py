@@ -72,11 +72,6 @@ class Rpc:
         self._refusals = Seldom(REFUSED_EVERY_S)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def is_answering(self) -> bool:
-        """Whether an answer is being made."""
-        return bool(self._tasks)
-
     def message(self, inbound: Inbound, verb: str) -> None:
         """Take one message of `rpc/<verb>`. It is not kept: who gets no answer asks again."""
         self.acknowledge(inbound)

@@ -58,8 +58,7 @@ class Desk:
         facts: dict[str, Any] = {"retain": False, "response_topic": REPLY, "correlation": b"c-7", **more}
         serial = len(self.acknowledged) + 1
         self.rpc.message(Inbound(serial, f"homeflex/v1/{SITE}/rpc/{verb}", payload, **facts), verb)
-        while self.rpc.is_answering:
-            await asyncio.sleep(0)
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == f"answer {verb}"))
 
     def hears(self, topic: str, body: bytes, correlation: bytes | None) -> None:
         decode(Reply, body, SITE)
